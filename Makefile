@@ -1,0 +1,50 @@
+# `make demo` shows everything on an embedded AWS, `make test` checks everything; both set up what they need.
+
+PYTHON ?= python3
+PIP = -m pip --disable-pip-version-check --quiet
+SAM = .tools/sam/bin/sam
+
+.PHONY: setup demo test lint unit embedded clean
+
+setup: .venv/.ready .tools/ministack/.ready .tools/sam/.ready
+
+# Three environments: ministack pins botocore and the SAM CLI pins boto3, each to its own.
+.venv/.ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Stagekeeper needs Python 3.11 or newer; set PYTHON=…")'
+	@echo "Setting up .venv (the command line and the tools of the tests)"
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python $(PIP) install -r requirements/dev.txt
+	@.venv/bin/python $(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.tools/%/.ready: requirements/%.txt
+	@echo "Setting up .tools/$*"
+	@rm -rf .tools/$*
+	@$(PYTHON) -m venv .tools/$*
+	@.tools/$*/bin/python $(PIP) install -r $<
+	@touch $@
+
+demo: setup
+	@.venv/bin/python examples/orders/demo.py
+
+test: setup lint unit embedded
+
+lint: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/cfn-lint template.yaml examples/orders/template.yaml
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
+
+# Pure rules, the strict fake, DynamoDB and S3 on moto: no socket is opened.
+unit: setup
+	.venv/bin/python -m pytest tests/unit tests/adapters --disable-socket --numprocesses 2
+
+# The embedded AWS under enforced IAM: the contract suite, its life cycle, and the deployed control plane from outside.
+embedded: setup
+	.venv/bin/python -m pytest tests/contract tests/embedded tests/e2e
+
+clean:
+	rm -rf .venv .tools .aws-sam .local .build

@@ -1,0 +1,326 @@
+"""How the things of the domain look as items of the table, both ways. Must not read or write.
+
+Keys: a service's items share a partition (``SERVICE#orders``), so do a function's (``FUNCTION#arn``). Items are meant to be
+read by people, too: names in full, times in ISO 8601.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from stagekeeper.aws.table import Key, MalformedItem
+from stagekeeper.domain.lock import Entry, Lock
+from stagekeeper.domain.model import (
+    Claim,
+    Content,
+    FunctionArn,
+    LatestWrite,
+    LogicalName,
+    Movement,
+    OperationId,
+    Provenance,
+    Release,
+    ReleaseFunction,
+    ReleaseNumber,
+    ServedAlias,
+    Service,
+    ServiceName,
+    Stage,
+    StageName,
+    VersionNumber,
+)
+from stagekeeper.domain.operation import OperationKind, Phase, Status
+from stagekeeper.domain.plan import Published
+from stagekeeper.domain.record import End, Failed, OperationRecord, Succeeded
+from stagekeeper.domain.refusal import Code, Refusal
+
+Item = Mapping[str, Any]
+
+
+def service_key(service: ServiceName) -> Key:
+    return Key(f"SERVICE#{service}", "SERVICE")
+
+
+def lock_key(service: ServiceName) -> Key:
+    return Key(f"SERVICE#{service}", "LOCK")
+
+
+def stage_key(service: ServiceName, stage: StageName) -> Key:
+    return Key(f"SERVICE#{service}", f"STAGE#{stage}")
+
+
+def release_key(service: ServiceName, number: ReleaseNumber) -> Key:
+    return Key(f"SERVICE#{service}", f"RELEASE#{number:08d}")
+
+
+def release_digest_key(service: ServiceName, digest: str) -> Key:
+    return Key(f"SERVICE#{service}", f"RELEASE_DIGEST#{digest}")
+
+
+def movement_key(service: ServiceName, stage: StageName, number: int) -> Key:
+    return Key(f"SERVICE#{service}", f"MOVEMENT#{stage}#{number:08d}")
+
+
+def operation_key(operation_id: OperationId) -> Key:
+    return Key(f"OPERATION#{operation_id}", "OPERATION")
+
+
+def claim_key(arn: FunctionArn) -> Key:
+    return Key(f"FUNCTION#{arn}", "CLAIM")
+
+
+def version_key(arn: FunctionArn, version: VersionNumber) -> Key:
+    return Key(f"FUNCTION#{arn}", f"VERSION#{version.value:08d}")
+
+
+def content_key(arn: FunctionArn, content: Content) -> Key:
+    return Key(f"FUNCTION#{arn}", f"CONTENT#{content.digest}")
+
+
+def object_key(identity: str) -> Key:
+    return Key(f"OBJECT#{identity}", "OBJECT")
+
+
+def seconds(value: float) -> Decimal:
+    """Epoch seconds as DynamoDB takes them: it knows no floats."""
+    return Decimal(f"{value:.3f}")
+
+
+def stage_item(stage: Stage) -> Item:
+    return {
+        "stage": stage.name,
+        "release": stage.release,
+        "way_back": list(stage.way_back),
+        "functions": {
+            arn: {"function": alias.function, "version": alias.version.value, "revision_id": alias.revision_id}
+            for arn, alias in stage.aliases.items()
+        },
+        "mixed": stage.mixed,
+        "movements": stage.movements,
+        "revision": stage.revision,
+    }
+
+
+def stage_of(item: Item) -> Stage:
+    aliases = {
+        FunctionArn(arn): ServedAlias(LogicalName(a["function"]), VersionNumber(a["version"]), a["revision_id"])
+        for arn, a in item["functions"].items()
+    }
+    release = item["release"]
+    return Stage(
+        name=StageName(item["stage"]),
+        release=None if release is None else ReleaseNumber(release),
+        way_back=tuple(ReleaseNumber(number) for number in item["way_back"]),
+        aliases=aliases,
+        mixed=item["mixed"],
+        movements=item["movements"],
+        revision=item["revision"],
+    )
+
+
+def release_item(release: Release, operation_id: OperationId, at: str) -> Item:
+    return {
+        "release": release.number,
+        "digest": release.digest,
+        "functions": {
+            name: {"arn": part.arn, "code": part.content.code, "configuration": part.content.configuration}
+            for name, part in release.functions.items()
+        },
+        "operation_id": operation_id,
+        "made_at": at,
+    }
+
+
+def release_of(item: Item) -> Release:
+    functions = {
+        LogicalName(name): ReleaseFunction(FunctionArn(part["arn"]), Content(part["code"], part["configuration"]))
+        for name, part in item["functions"].items()
+    }
+    return Release(ReleaseNumber(item["release"]), functions)
+
+
+def service_item(service: Service) -> Item:
+    return {"service": service.name, "last_release": service.last_release}
+
+
+def service_of(item: Item) -> Service:
+    return Service(ServiceName(item["service"]), ReleaseNumber(item["last_release"]))
+
+
+def movement_item(movement: Movement) -> Item:
+    return {
+        "stage": movement.stage,
+        "number": movement.number,
+        "operation": movement.operation,
+        "operation_id": movement.operation_id,
+        "from_release": movement.from_release,
+        "to_release": movement.to_release,
+        "at": movement.at,
+        **_provenance(movement.provenance),
+    }
+
+
+def claim_item(claim: Claim) -> Item:
+    write = claim.latest_write
+    return {
+        "service": claim.service,
+        "function": claim.function,
+        "given": sorted(claim.given),
+        "latest_write": None
+        if write is None
+        else {"operation_id": write.operation_id, "before": _content(write.before), "wanted": _content(write.wanted)},
+    }
+
+
+def claim_of(item: Item) -> Claim:
+    write = item["latest_write"]
+    return Claim(
+        service=ServiceName(item["service"]),
+        function=LogicalName(item["function"]),
+        given=frozenset(item["given"]),
+        latest_write=None
+        if write is None
+        else LatestWrite(OperationId(write["operation_id"]), _content_of(write["before"]), _content_of(write["wanted"])),
+    )
+
+
+def lock_item(lock: Lock) -> Item:
+    return {
+        "holders": {entry.operation_id: _entry(entry) for entry in lock.holders},
+        "queue": [_entry(entry) for entry in lock.queue],
+        "revision": lock.revision,
+    }
+
+
+def lock_of(item: Item | None) -> Lock:
+    if item is None:
+        return Lock()
+    holders = sorted((_entry_of(entry) for entry in item["holders"].values()), key=lambda entry: entry.since)
+    return Lock(tuple(holders), tuple(_entry_of(entry) for entry in item["queue"]), item["revision"])
+
+
+def operation_item(record: OperationRecord) -> Item:
+    """A new operation's item; how it ends is set later, by ``end_attributes``."""
+    return {
+        "operation_id": record.operation_id,
+        "operation": record.kind.value,
+        "service": record.service,
+        "stage": record.stage,
+        "status": record.status.value,
+        "epoch": record.epoch,
+        "phase": record.phase.value,
+        "started_at": record.started_at,
+        "asked_at": seconds(record.asked_at),
+        "lock_wait_seconds": record.lock_wait_seconds,
+        "request_key": record.request_key,
+        "plan_key": record.plan_key,
+        "published": published_attribute(record.published),
+        "moved": dict(record.moved),
+        "failure": failure_attribute(record.failure),
+        "calls_ended": record.calls_ended,
+        **_provenance(record.provenance),
+    }
+
+
+def operation_of(item: Item) -> OperationRecord:
+    return OperationRecord(
+        operation_id=OperationId(item["operation_id"]),
+        kind=OperationKind(item["operation"]),
+        service=ServiceName(item["service"]),
+        stage=None if item["stage"] is None else StageName(item["stage"]),
+        status=Status(item["status"]),
+        epoch=item["epoch"],
+        phase=Phase(item["phase"]),
+        started_at=item["started_at"],
+        asked_at=float(item["asked_at"]),
+        lock_wait_seconds=item["lock_wait_seconds"],
+        provenance=Provenance(item["actor"], item["reason"], item["commit"], item["branch"], item["run_url"]),
+        request_key=item["request_key"],
+        plan_key=item["plan_key"],
+        published={
+            FunctionArn(arn): Published(VersionNumber(made["version"]), made["ours"]) for arn, made in item["published"].items()
+        },
+        moved={FunctionArn(arn): revision for arn, revision in item["moved"].items()},
+        failure=_failure_of(item["failure"]),
+        calls_ended=item["calls_ended"],
+        end=_end_of(item),
+    )
+
+
+def published_attribute(published: Mapping[FunctionArn, Published]) -> Item:
+    return {arn: {"version": made.version.value, "ours": made.ours} for arn, made in published.items()}
+
+
+def failure_attribute(failure: Refusal | None) -> Item | None:
+    if failure is None:
+        return None
+    return {
+        "code": failure.code.value,
+        "message": failure.message,
+        "blockers": list(failure.blockers),
+        "warnings": list(failure.warnings),
+    }
+
+
+def end_attributes(end: End, at: str) -> Item:
+    """``ended_at`` is what tells an operation that has ended from one that has not."""
+    match end:
+        case Succeeded(output=output):
+            return {"ended_at": at, "end": {"output": output}}
+        case Failed(error=error, cause=cause):
+            return {"ended_at": at, "end": {"error": error, "cause": cause}}
+
+
+def _end_of(item: Item) -> End | None:
+    if "ended_at" not in item:
+        return None
+    end = item.get("end")
+    if not isinstance(end, dict):
+        raise MalformedItem(f"operation {item['operation_id']} has ended but does not say how")
+    return Succeeded(end["output"]) if "output" in end else Failed(end["error"], end["cause"])
+
+
+def _failure_of(item: Item | None) -> Refusal | None:
+    if item is None:
+        return None
+    return Refusal(Code(item["code"]), item["message"], tuple(item["blockers"]), tuple(item["warnings"]))
+
+
+def _provenance(provenance: Provenance) -> Item:
+    return {
+        "actor": provenance.actor,
+        "reason": provenance.reason,
+        "commit": provenance.commit,
+        "branch": provenance.branch,
+        "run_url": provenance.run_url,
+    }
+
+
+def _content(content: Content) -> Item:
+    return {"code": content.code, "configuration": content.configuration}
+
+
+def _content_of(item: Item) -> Content:
+    return Content(item["code"], item["configuration"])
+
+
+def _entry(entry: Entry) -> Item:
+    return {
+        "operation_id": entry.operation_id,
+        "operation": entry.operation,
+        "slots": sorted(entry.slots),
+        "since": seconds(entry.since),
+        "gives_up_at": seconds(entry.gives_up_at),
+    }
+
+
+def _entry_of(item: Item) -> Entry:
+    return Entry(
+        operation_id=OperationId(item["operation_id"]),
+        operation=item["operation"],
+        slots=frozenset(item["slots"]),
+        since=float(item["since"]),
+        gives_up_at=float(item["gives_up_at"]),
+    )

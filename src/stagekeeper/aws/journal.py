@@ -1,0 +1,344 @@
+"""An operation's own writes: its status, its lock slots, its intent and its progress, each one conditional transaction.
+
+Every write carries the condition that makes it safe to be late: the epoch (this worker's mandate is still good) or the status
+(nobody else decided). Whoever loses gets ``Superseded`` and must stop. Must not know why a status changes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from stagekeeper.aws import items
+from stagekeeper.aws.clock import Clock, iso
+from stagekeeper.aws.errors import CallFailed
+from stagekeeper.aws.store import Store
+from stagekeeper.aws.table import (
+    Check,
+    Condition,
+    Delete,
+    MalformedItem,
+    Put,
+    Table,
+    TransactionRefused,
+    Update,
+    Write,
+    absent,
+    has,
+    has_entry,
+    lacks,
+)
+from stagekeeper.domain import lock as lock_rules
+from stagekeeper.domain.lock import Answer, Entry, Lock
+from stagekeeper.domain.model import (
+    Claim,
+    Content,
+    FunctionArn,
+    Movement,
+    OperationId,
+    Release,
+    Service,
+    Stage,
+)
+from stagekeeper.domain.operation import Phase, Status, may_become
+from stagekeeper.domain.plan import Plan, Published
+from stagekeeper.domain.record import End, OperationRecord
+from stagekeeper.domain.refusal import Refusal
+
+#: DynamoDB takes 100 writes in a transaction; one of each chunk is the check of the operation's epoch.
+_CHUNK = 99
+_LOCK_ATTEMPTS = 20
+
+
+class Superseded(Exception):
+    """This worker has lost its mandate: somebody else decided, or goes on with the operation."""
+
+
+class ClaimLost(Exception):
+    """Another service claimed one of the functions in the meantime."""
+
+    def __init__(self, arns: Sequence[FunctionArn]) -> None:
+        super().__init__(", ".join(arns))
+        self.arns = tuple(arns)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """A version for the ledger of its function."""
+
+    arn: FunctionArn
+    content: Content
+    published: Published
+
+
+class Journal:
+    """See the module. Raises Superseded, and CallFailed when DynamoDB does not answer."""
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+        self._store = Store(table)
+
+    # The operation's record.
+
+    def open(self, record: OperationRecord) -> OperationRecord:
+        """Write a new operation's record; the one there is if the operation is known already."""
+        try:
+            self._table.transact([Put(items.operation_key(record.operation_id), items.operation_item(record), absent())])
+        except TransactionRefused:
+            return self.reread(record.operation_id)
+        return record
+
+    def reread(self, operation_id: OperationId) -> OperationRecord:
+        record = self._store.operation(operation_id)
+        if record is None:
+            raise MalformedItem(f"operation {operation_id} has no record")
+        return record
+
+    def begin(self, record: OperationRecord, phase: Phase) -> OperationRecord:
+        """Take the mandate for a phase: raise the epoch, provided that the operation is as ``record`` says and holds its lock."""
+        epoch = record.epoch + 1
+        writes: list[Write] = [
+            self._update(record, {"epoch": epoch, "phase": phase.value}),
+            Check(items.lock_key(record.service), has_entry("holders", record.operation_id)),
+        ]
+        self._transact(writes)
+        return replace(record, epoch=epoch, phase=phase)
+
+    def check_mandate(self, record: OperationRecord) -> None:
+        """Raise Superseded unless the record still has this worker's epoch and status."""
+        now = self._store.operation(record.operation_id)
+        if now is None or now.epoch != record.epoch or now.status is not record.status:
+            raise Superseded(f"operation {record.operation_id} went on without this worker")
+
+    def record_intent(self, record: OperationRecord, plan: Plan, plan_key: str) -> OperationRecord:
+        """The whole intent goes on record before the first effect; a new release's number is taken with it."""
+        following = replace(record, status=Status.CONVERGING, plan_key=plan_key, epoch=record.epoch + 1)
+        attributes = {"status": following.status.value, "plan_key": plan_key, "epoch": following.epoch}
+        writes: list[Write] = [
+            self._update(record, attributes),
+            Check(items.lock_key(record.service), has_entry("holders", record.operation_id)),
+        ]
+        if plan.new_release:
+            before = plan.release - 1
+            condition = absent() if before == 0 else has("last_release", before)
+            service = items.service_item(Service(plan.service, plan.release))
+            writes.append(Put(items.service_key(plan.service), service, condition))
+        self._transact(writes)
+        return following
+
+    def record_failure(self, record: OperationRecord, failure: Refusal, *, calls_ended: bool) -> OperationRecord:
+        """Win ``converging -> compensating``, with the reason. Superseded if it was committed (or won by another)."""
+        following = replace(record, status=Status.COMPENSATING, failure=failure, calls_ended=calls_ended, epoch=record.epoch + 1)
+        attributes = {
+            "status": following.status.value,
+            "failure": items.failure_attribute(failure),
+            "calls_ended": calls_ended,
+            "epoch": following.epoch,
+        }
+        self._transact([self._update(record, attributes)])
+        return following
+
+    def record_moved(self, record: OperationRecord, moved: Mapping[FunctionArn, str]) -> OperationRecord:
+        self._transact([self._update(record, {"moved": dict(moved)})])
+        return replace(record, moved=moved)
+
+    # Per-function items: only joining and publishing write them.
+
+    def join(self, record: OperationRecord, claims: Mapping[FunctionArn, Claim]) -> None:
+        """Claim functions, in chunks. After ClaimLost some chunks may be written: compensation puts them back."""
+        arns = list(claims)
+        for start in range(0, len(arns), _CHUNK):
+            chunk = arns[start : start + _CHUNK]
+            writes: list[Write] = [self._mandate(record)]
+            for arn in chunk:
+                mine = Condition(
+                    "attribute_not_exists(pk) OR #c_service = :c_service",
+                    {"#c_service": "service"},
+                    {":c_service": claims[arn].service},
+                )
+                writes.append(Put(items.claim_key(arn), items.claim_item(claims[arn]), mine))
+            try:
+                self._table.transact(writes)
+            except TransactionRefused as refused:
+                if 0 in refused.failed:
+                    raise Superseded(f"operation {record.operation_id} went on without this worker") from refused
+                raise ClaimLost([chunk[index - 1] for index in sorted(refused.failed)]) from refused
+
+    def write_claims(self, record: OperationRecord, claims: Mapping[FunctionArn, Claim | None]) -> None:
+        """Put claims of this service back as they were: None frees the function. Superseded if one is another's by now."""
+        arns = list(claims)
+        for start in range(0, len(arns), _CHUNK):
+            writes: list[Write] = [self._mandate(record)]
+            for arn in arns[start : start + _CHUNK]:
+                claim = claims[arn]
+                if claim is None:
+                    writes.append(Delete(items.claim_key(arn), has("service", record.service)))
+                else:
+                    writes.append(Put(items.claim_key(arn), items.claim_item(claim), has("service", record.service)))
+            self._transact(writes)
+
+    def record_versions(self, record: OperationRecord, versions: Sequence[VersionRecord]) -> None:
+        """The ledger of each function, and where its content is found. Repeating it writes the same."""
+        at = iso(self._clock.now())
+        per_chunk = _CHUNK // 2
+        for start in range(0, len(versions), per_chunk):
+            writes: list[Write] = [self._mandate(record)]
+            for version in versions[start : start + per_chunk]:
+                number = version.published.version
+                item = {
+                    "function_arn": version.arn,
+                    "version": number.value,
+                    "code": version.content.code,
+                    "configuration": version.content.configuration,
+                    # Null for a version that somebody else published: it may be served, but never collected.
+                    "published_by": record.operation_id if version.published.ours else None,
+                    "recorded_at": at,
+                }
+                writes.append(Put(items.version_key(version.arn, number), item))
+                writes.append(Put(items.content_key(version.arn, version.content), {"version": number.value}))
+            self._transact(writes)
+
+    def record_release(
+        self,
+        record: OperationRecord,
+        release: Release,
+        *,
+        new: bool,
+        published: Mapping[FunctionArn, Published],
+        give_back: frozenset[str],
+    ) -> OperationRecord:
+        """The versions exist: write the release, remember the versions, and let go of what is needed no more."""
+        writes: list[Write] = [self._update(record, {"published": items.published_attribute(published)})]
+        if new:
+            item = items.release_item(release, record.operation_id, iso(self._clock.now()))
+            writes.append(Put(items.release_key(record.service, release.number), item))
+            digest = items.release_digest_key(record.service, release.digest)
+            writes.append(Put(digest, {"release": release.number}))
+        if give_back:
+            self._with_lock(record, writes, lambda lock: lock_rules.release(lock, record.operation_id, give_back))
+        else:
+            self._transact(writes)
+        return replace(record, published=published)
+
+    # The lock.
+
+    def ask_for_lock(self, record: OperationRecord, slots: frozenset[str]) -> Answer:
+        """Grant, queue or give up, in one conditional write that also checks that the operation has not ended."""
+        wish = Entry(
+            operation_id=record.operation_id,
+            operation=record.kind.value,
+            slots=slots,
+            since=record.asked_at,
+            gives_up_at=record.asked_at + record.lock_wait_seconds,
+        )
+        for _ in range(_LOCK_ATTEMPTS):
+            lock = self._store.lock(record.service)
+            changed, answer = lock_rules.ask(lock, wish, self._clock.now())
+            if changed == lock:
+                return answer
+            writes: list[Write] = [
+                Check(items.operation_key(record.operation_id), lacks("ended_at")),
+                self._lock_put(record, lock, changed),
+            ]
+            try:
+                self._table.transact(writes)
+                return answer
+            except TransactionRefused as refused:
+                if 0 in refused.failed:
+                    raise Superseded(f"operation {record.operation_id} has ended already") from refused
+                self._step_aside()
+        raise CallFailed(f"asking for the lock of service {record.service}", "others were faster every time", unanswered=False)
+
+    # The end.
+
+    def commit(self, record: OperationRecord, stage: Stage | None, movement: Movement | None, end: End | None) -> OperationRecord:
+        """``converging -> committed``: stage, movement and status at once; the lock too, if this is the end (``end``)."""
+        status = Status.COMMITTED
+        attributes = {"committed_at": iso(self._clock.now())}
+        extra = self._stage_writes(record, stage, movement)
+        if end is None:
+            following = replace(record, status=status, epoch=record.epoch + 1)
+            update = self._update(record, {**attributes, "status": status.value, "epoch": following.epoch})
+            lock_held = Check(items.lock_key(record.service), has_entry("holders", record.operation_id))
+            self._transact([update, lock_held, *extra])
+            return following
+        return self._end(record, status, end, extra, attributes)
+
+    def end(self, record: OperationRecord, status: Status, end: End, stage: Stage | None = None) -> OperationRecord:
+        """The operation is over: status, outcome and the release of everything it holds, in one transaction."""
+        return self._end(record, status, end, self._stage_writes(record, stage, None), {})
+
+    def _end(
+        self, record: OperationRecord, status: Status, end: End, extra: Sequence[Write], attributes: Mapping[str, Any]
+    ) -> OperationRecord:
+        if not may_become(record.status, status):
+            raise AssertionError(f"operation {record.operation_id} cannot go from {record.status} to {status}")
+        ended = items.end_attributes(end, iso(self._clock.now()))
+        update = self._update(record, {**attributes, **ended, "status": status.value, "epoch": record.epoch + 1})
+        holding = status in (Status.COMMITTED, Status.ENDED)
+        self._with_lock(record, [update, *extra], lambda lock: lock_rules.release(lock, record.operation_id), must_hold=holding)
+        return replace(record, status=status, end=end, epoch=record.epoch + 1)
+
+    def _stage_writes(self, record: OperationRecord, stage: Stage | None, movement: Movement | None) -> list[Write]:
+        """A stage's revision counts its writes; 0 is one that is not there yet."""
+        writes: list[Write] = []
+        if stage is not None:
+            condition = absent() if stage.revision == 0 else has("revision", stage.revision)
+            following = replace(stage, revision=stage.revision + 1)
+            writes.append(Put(items.stage_key(record.service, stage.name), items.stage_item(following), condition))
+        if movement is not None:
+            key = items.movement_key(record.service, movement.stage, movement.number)
+            writes.append(Put(key, items.movement_item(movement), absent()))
+        return writes
+
+    # Pieces of transactions.
+
+    def _step_aside(self) -> None:
+        """Others change the lock at the same time: a random pause, so that not all come back at once."""
+        self._clock.sleep(random.uniform(0.02, 0.2))  # noqa: S311  # no secret depends on it
+
+    def _mandate(self, record: OperationRecord) -> Check:
+        condition = has("epoch", record.epoch) & has("status", record.status.value) & lacks("ended_at")
+        return Check(items.operation_key(record.operation_id), condition)
+
+    def _update(self, record: OperationRecord, attributes: Mapping[str, Any]) -> Update:
+        return Update(items.operation_key(record.operation_id), attributes, self._mandate(record).condition)
+
+    def _lock_put(self, record: OperationRecord, seen: Lock, changed: Lock) -> Put:
+        condition = absent() if seen.revision == 0 else has("revision", seen.revision)
+        return Put(items.lock_key(record.service), items.lock_item(replace(changed, revision=seen.revision + 1)), condition)
+
+    def _transact(self, writes: Sequence[Write]) -> None:
+        try:
+            self._table.transact(writes)
+        except TransactionRefused as refused:
+            keys = ", ".join(writes[index].key.sk for index in sorted(refused.failed))
+            raise Superseded(f"{keys} changed in the meantime") from refused
+
+    def _with_lock(
+        self,
+        record: OperationRecord,
+        writes: Sequence[Write],
+        change: Callable[[Lock], Lock],
+        *,
+        must_hold: bool = True,
+    ) -> None:
+        """Do ``writes`` and change the lock, together. Others that change the lock at the same time only make it try again."""
+        for _ in range(_LOCK_ATTEMPTS):
+            seen = self._store.lock(record.service)
+            if must_hold and not lock_rules.holds(seen, record.operation_id, frozenset()):
+                raise Superseded(f"operation {record.operation_id} does not hold its lock any more")
+            changed = change(seen)
+            lock_write: list[Write] = [] if changed == seen else [self._lock_put(record, seen, changed)]
+            try:
+                self._table.transact([*writes, *lock_write])
+                return
+            except TransactionRefused as refused:
+                if refused.failed != {len(writes)}:
+                    keys = ", ".join(writes[index].key.sk for index in sorted(refused.failed - {len(writes)}))
+                    raise Superseded(f"{keys} changed in the meantime") from refused
+                self._step_aside()
+        raise CallFailed(f"changing the lock of service {record.service}", "others were faster every time", unanswered=False)

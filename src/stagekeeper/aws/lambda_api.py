@@ -1,0 +1,271 @@
+"""AWS Lambda's control plane: one method, one call. Must not know stages, releases or plans.
+
+Reads give facts (absent and unreadable are facts too); actions raise ``CallFailed``. The clients of actions never retry by
+themselves, so that a call that was given up cannot still be repeated; a throttle is an answer (nothing happened) and is
+retried here, at half the pace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stagekeeper.aws.clock import Clock
+from stagekeeper.aws.errors import CallFailed, NotThere, error_code, is_throttle, spelled, translated
+from stagekeeper.aws.pace import GET_FUNCTION_PER_SECOND, SHARED_PER_SECOND, Pace
+from stagekeeper.domain.configuration import canonical, digest
+from stagekeeper.domain.converge import AliasSeen
+from stagekeeper.domain.facts import Absent, Artifact, LatestSeen, Unreadable, VersionSeen
+from stagekeeper.domain.model import Content, FunctionArn, VersionNumber
+from stagekeeper.domain.operation import ALIAS_CALL_TIMEOUT, PUBLISH_CALL_TIMEOUT
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+T = TypeVar("T")
+
+#: How often a throttled call is tried again; with the pace halving down to 1/s this is about a minute of patience.
+THROTTLE_ATTEMPTS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class LatestBusy:
+    """$LATEST cannot be taken as it is yet: being made, or an update is under way. ``why`` is AWS's word for it."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionMade:
+    """A publishing call's answer. ``content`` is what the version really froze, ``last_modified`` in epoch seconds."""
+
+    version: VersionNumber
+    content: Content
+    last_modified: float
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaClients:
+    """One client for reads, one for alias calls and one for publishing calls: they differ in patience and retries."""
+
+    read: LambdaClient
+    alias: LambdaClient
+    publish: LambdaClient
+
+    @classmethod
+    def default(cls) -> LambdaClients:
+        session = boto3.Session()
+
+        def client(read_timeout: int, attempts: int) -> LambdaClient:
+            config = Config(
+                connect_timeout=5,
+                read_timeout=read_timeout,
+                retries={"mode": "standard", "total_max_attempts": attempts},
+                max_pool_connections=32,
+            )
+            return session.client("lambda", config=config)
+
+        return cls(client(10, 6), client(ALIAS_CALL_TIMEOUT, 1), client(PUBLISH_CALL_TIMEOUT, 1))
+
+
+class LambdaApi:
+    """See the module. Safe to use from several threads."""
+
+    def __init__(self, clients: LambdaClients, clock: Clock) -> None:
+        self._clients = clients
+        self._shared = Pace(clock, SHARED_PER_SECOND)
+        self._get_function = Pace(clock, GET_FUNCTION_PER_SECOND)
+
+    # Facts, from GetFunction: it has a budget of its own.
+
+    def latest(self, function_name: str) -> LatestSeen | LatestBusy | Absent | Unreadable:
+        """What $LATEST holds."""
+        answer = self._read_function(function_name, None)
+        if isinstance(answer, (Absent, Unreadable)):
+            return answer
+        state, update = str(answer.get("State", "Active")), str(answer.get("LastUpdateStatus", "Successful"))
+        if state == "Pending" or update == "InProgress":
+            return LatestBusy(f"State {state}, LastUpdateStatus {update}")
+        reason = None
+        if state == "Failed":
+            reason = f"State Failed: {answer.get('StateReason', 'no reason given')}"
+        elif update == "Failed":
+            reason = str(answer.get("LastUpdateStatusReason", "no reason given"))
+        configuration = canonical(answer)
+        return LatestSeen(
+            arn=FunctionArn(unqualified(str(answer["FunctionArn"]))),
+            code=str(answer["CodeSha256"]),
+            configuration=configuration,
+            content=Content(str(answer["CodeSha256"]), digest(configuration)),
+            revision_id=str(answer["RevisionId"]),
+            last_modified=epoch_seconds(str(answer["LastModified"])),
+            failed=reason,
+        )
+
+    def version(self, arn: FunctionArn, version: VersionNumber) -> VersionSeen | Absent | Unreadable:
+        """A published version's state. Absent: the version, or the whole function, is not there."""
+        return self._served(arn, str(version))
+
+    def served(self, arn: FunctionArn, alias: str) -> VersionSeen | Absent | Unreadable:
+        """What an alias serves. Absent: the alias, or the whole function, is not there. Shows no weights."""
+        return self._served(arn, alias)
+
+    def exists(self, arn: FunctionArn) -> bool | Unreadable:
+        answer = self._read_function(arn, None)
+        return answer if isinstance(answer, Unreadable) else not isinstance(answer, Absent)
+
+    def _served(self, arn: FunctionArn, qualifier: str) -> VersionSeen | Absent | Unreadable:
+        answer = self._read_function(arn, qualifier)
+        if isinstance(answer, (Absent, Unreadable)):
+            return answer
+        found = str(answer["Version"])
+        version = None if found == "$LATEST" else VersionNumber.parse(found)
+        return VersionSeen(version, str(answer.get("State", "Active")))
+
+    def _read_function(self, name: str, qualifier: str | None) -> Mapping[str, Any] | Absent | Unreadable:
+        self._get_function.wait()
+        named: dict[str, str] = {"FunctionName": name} if qualifier is None else {"FunctionName": name, "Qualifier": qualifier}
+        what = f"function {name}" if qualifier is None else f"function {name}:{qualifier}"
+        try:
+            return self._clients.read.get_function(**named)["Configuration"]
+        except ClientError as error:
+            if error_code(error) == "ResourceNotFoundException":
+                return Absent()
+            return Unreadable(what, spelled(error))
+        except BotoCoreError as error:
+            return Unreadable(what, spelled(error))
+
+    # Facts on the shared budget.
+
+    def alias(self, arn: FunctionArn, name: str) -> AliasSeen | None:
+        """The alias with its RevisionId and whether it has weights; None if there is none. Raises CallFailed."""
+        what = f"reading alias {name} of {arn}"
+        try:
+            answer = self._paced(what, lambda: self._clients.alias.get_alias(FunctionName=arn, Name=name))
+        except NotThere:
+            return None
+        found = answer["FunctionVersion"]
+        weights = answer.get("RoutingConfig", {}).get("AdditionalVersionWeights") or {}
+        version = None if found == "$LATEST" else VersionNumber.parse(found)
+        return AliasSeen(version, answer["RevisionId"], weighted=bool(weights))
+
+    def versions(self, arn: FunctionArn) -> list[VersionMade]:
+        """Every published version, all pages of 50. Raises CallFailed."""
+        found: list[VersionMade] = []
+        marker: str | None = None
+        while True:
+            page: dict[str, Any] = {"FunctionName": arn, "MaxItems": 50, **({"Marker": marker} if marker else {})}
+            answer = self._paced(f"listing versions of {arn}", partial(self._clients.alias.list_versions_by_function, **page))
+            found += [_made(version) for version in answer["Versions"] if version["Version"] != "$LATEST"]
+            marker = answer.get("NextMarker")
+            if not marker:
+                return found
+
+    def highest_version(self, arn: FunctionArn) -> int:
+        """The highest version number of a function, 0 if nothing was ever published. Raises CallFailed."""
+        return max((made.version.value for made in self.versions(arn)), default=0)
+
+    # Actions. Each raises CallFailed or one of its kinds.
+
+    def update_alias(self, arn: FunctionArn, name: str, version: VersionNumber, revision_id: str) -> str:
+        """Move an alias onto one version, all of its traffic; the new RevisionId. PreconditionFailed on another revision."""
+        answer = self._paced(
+            f"moving alias {name} of {arn} onto version {version}",
+            lambda: self._clients.alias.update_alias(
+                FunctionName=arn,
+                Name=name,
+                FunctionVersion=str(version),
+                # Explicitly empty: left out, old weights would stay, and moving onto the weighted version would fail.
+                RoutingConfig={"AdditionalVersionWeights": {}},
+                RevisionId=revision_id,
+            ),
+        )
+        return answer["RevisionId"]
+
+    def create_alias(self, arn: FunctionArn, name: str, version: VersionNumber) -> str:
+        """Make an alias; its RevisionId. AlreadyThere if there is one."""
+        answer = self._paced(
+            f"making alias {name} of {arn} on version {version}",
+            lambda: self._clients.alias.create_alias(FunctionName=arn, Name=name, FunctionVersion=str(version)),
+        )
+        return answer["RevisionId"]
+
+    def delete_alias(self, arn: FunctionArn, name: str) -> None:
+        """Delete an alias. One that is not there any more is as good."""
+        self._paced(f"deleting alias {name} of {arn}", lambda: self._clients.alias.delete_alias(FunctionName=arn, Name=name))
+
+    def update_configuration(self, arn: FunctionArn, members: Mapping[str, Any], revision_id: str) -> None:
+        """Change members of $LATEST's configuration. Takes a while; see ``latest``.
+
+        AWS repeats a whole environment in the message of some errors (one over 4 KB): such a message is not passed on.
+        """
+        what = f"updating {', '.join(sorted(members))} of {arn}"
+        call = partial(self._clients.publish.update_function_configuration, FunctionName=arn, RevisionId=revision_id)
+        try:
+            self._paced(what, lambda: call(**dict(members)))
+        except CallFailed as error:
+            values = members.get("Environment", {}).get("Variables", {}).values()
+            if not any(value and value in error.why for value in values):
+                raise
+            code = error.why.partition(":")[0]
+            why = f"{code} (AWS's message is withheld: it holds values of the environment)"
+            raise type(error)(what, why, unanswered=error.unanswered) from None
+
+    def update_code_and_publish(
+        self, arn: FunctionArn, artifact: Artifact, architectures: Sequence[str], revision_id: str
+    ) -> VersionMade:
+        """Put code from S3 into $LATEST and publish it, in one call."""
+        where: dict[str, Any] = {"S3Bucket": artifact.bucket, "S3Key": artifact.key}
+        if artifact.object_version is not None:
+            where["S3ObjectVersion"] = artifact.object_version
+        where["Architectures"] = list(architectures)
+        answer = self._paced(
+            f"updating the code of {arn}",
+            lambda: self._clients.publish.update_function_code(FunctionName=arn, Publish=True, RevisionId=revision_id, **where),
+        )
+        return _made(answer)
+
+    def publish_version(self, arn: FunctionArn, code: str, revision_id: str) -> VersionMade:
+        """Publish what $LATEST holds; the existing version where nothing changed since it."""
+        answer = self._paced(
+            f"publishing a version of {arn}",
+            lambda: self._clients.publish.publish_version(FunctionName=arn, CodeSha256=code, RevisionId=revision_id),
+        )
+        return _made(answer)
+
+    def _paced(self, what: str, call: Callable[[], T]) -> T:
+        """One call on the shared budget, its errors translated; throttles are answers and tried again."""
+        for attempt in range(1, THROTTLE_ATTEMPTS + 1):
+            self._shared.wait()
+            try:
+                return call()
+            except (ClientError, BotoCoreError) as error:
+                if not is_throttle(error) or attempt == THROTTLE_ATTEMPTS:
+                    raise translated(what, error) from error
+                self._shared.slow_down()
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _made(answer: Mapping[str, Any]) -> VersionMade:
+    return VersionMade(
+        version=VersionNumber.parse(str(answer["Version"])),
+        content=Content(str(answer["CodeSha256"]), digest(canonical(answer))),
+        last_modified=epoch_seconds(str(answer["LastModified"])),
+    )
+
+
+def unqualified(arn: str) -> str:
+    """A function's ARN without a qualifier: ``arn:aws:lambda:REGION:ACCOUNT:function:NAME`` has seven parts."""
+    return ":".join(arn.split(":")[:7])
+
+
+def epoch_seconds(text: str) -> float:
+    """Lambda's time stamps (``2025-11-25T02:38:45.123+0000``) in epoch seconds."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()

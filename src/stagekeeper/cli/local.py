@@ -1,0 +1,191 @@
+"""`stagekeeper local`: the embedded AWS with the control plane deployed on it, in the background.
+
+Parses arguments, shows progress and words outcomes; `embedded/instance.py` runs processes and `embedded/deploy.py`
+runs `sam`. Must not know what an operation is: whoever uses the instance talks to it as to AWS.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from stagekeeper.embedded import deploy, instance
+from stagekeeper.embedded.instance import EmbeddedError, Instance
+
+DEFAULT_PORT = 4566
+
+local_app = typer.Typer(no_args_is_help=True, help="An AWS on this machine with Stagekeeper deployed on it.")
+
+AnyPort = Annotated[int | None, typer.Option("--port", help="Which one; may be left out while only one runs.")]
+
+
+def checkout() -> Path:
+    """The checkout that this package is run from; the embedded AWS builds and deploys its template."""
+    root = Path(__file__).resolve().parents[3]
+    if not (root / "src" / "stagekeeper").is_dir():
+        raise EmbeddedError("`stagekeeper local` works in a checkout of Stagekeeper only; this is an installed copy.")
+    return root
+
+
+@local_app.command()
+def start(
+    port: Annotated[int, typer.Option("--port", help="The loopback port to serve on.")] = DEFAULT_PORT,
+    keep: Annotated[bool, typer.Option("--keep", help="What is there survives `stop`.")] = False,
+    throttle: Annotated[
+        bool, typer.Option("--throttle", envvar="STAGEKEEPER_LOCAL_THROTTLE", help="Lambda's budgets, as on AWS.")
+    ] = False,
+    in_progress_seconds: Annotated[
+        float,
+        typer.Option(
+            "--in-progress-seconds",
+            envvar="STAGEKEEPER_LOCAL_IN_PROGRESS_SECONDS",
+            min=0.0,
+            help="How long a function's update takes.",
+        ),
+    ] = 0.2,
+) -> None:
+    """Start an AWS on this machine and deploy the control plane on it."""
+    progress = _Progress()
+    with _sentences(), _terminated_as_interrupted():
+        root = checkout()
+        # Before anything is started: these are what a machine that was not set up lacks.
+        instance.interpreter(root)
+        deploy.sam_cli(root)
+        progress.step(f"Starting the embedded AWS on port {port}")
+        started = instance.start(port, root, keep=keep, throttle=throttle, in_progress_seconds=in_progress_seconds)
+        try:
+            deployed = deploy.deploy_control_plane(started, progress.step)
+            arn = deployed.outputs.get("StateMachineArn")
+            if arn is None:
+                raise EmbeddedError(f"The stack {deployed.stack} has no output StateMachineArn.")
+            started = instance.record(started, stack=deployed.stack, state_machine_arn=arn)
+        except BaseException:
+            progress.step("Stopping the embedded AWS again")
+            instance.stop(started)
+            raise
+        finally:
+            progress.end()
+    _show(started)
+
+
+@local_app.command()
+def stop(port: AnyPort = None) -> None:
+    """Stop it, and remove what it wrote unless it was started with --keep."""
+    with _sentences():
+        root = checkout()
+        found = _chosen(root, port)
+        if found is not None:
+            instance.stop(found)
+        instance.clear_dead(root)
+    where = "" if port is None else f" on port {port}"
+    typer.echo(f"Nothing runs{where}." if found is None else f"Stopped the embedded AWS on port {found.port}.")
+
+
+@local_app.command()
+def status(port: AnyPort = None, as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+    """What runs where."""
+    with _sentences():
+        found = _chosen(checkout(), port)
+    if as_json:
+        typer.echo(json.dumps(_described(found)))
+    elif found is None:
+        typer.echo("Nothing runs." if port is None else f"Nothing runs on port {port}.")
+    else:
+        _show(found)
+
+
+def _chosen(root: Path, port: int | None) -> Instance | None:
+    if port is not None:
+        return instance.find(root, port)
+    found = instance.running(root)
+    if len(found) > 1:
+        ports = ", ".join(str(each.port) for each in found)
+        raise EmbeddedError(f"Several run, on the ports {ports}: say which with --port.")
+    return found[0] if found else None
+
+
+def _described(found: Instance | None) -> dict[str, Any]:
+    if found is None:
+        return {"running": False}
+    return {
+        "running": True,
+        "endpoint": found.endpoint,
+        "region": found.region,
+        "account": found.account,
+        "stack": found.stack,
+        "state_machine_arn": found.state_machine_arn,
+        "pid": found.pid,
+    }
+
+
+def _show(found: Instance) -> None:
+    typer.echo(f"The embedded AWS runs at {found.endpoint} (pid {found.pid}), Region {found.region}.")
+    if found.state_machine_arn is None:
+        typer.echo("The control plane is not deployed on it (yet).")
+    else:
+        typer.echo(f"Stack {found.stack}, state machine {found.state_machine_arn}")
+    typer.echo(f"Credentials {deploy.ROOT_KEY}/{deploy.ROOT_KEY} are the account's root. Log: {found.log}")
+
+
+@contextlib.contextmanager
+def _sentences() -> Iterator[None]:
+    """An EmbeddedError is for people: its sentence, and exit code 1."""
+    try:
+        yield
+    except EmbeddedError as error:
+        typer.echo(f"stagekeeper local: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Within, SIGTERM raises too, so that a start that is called off leaves nothing running."""
+
+    def leave(_signal: int, _frame: FrameType | None) -> None:
+        raise SystemExit(1)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise EmbeddedError("Interrupted; nothing is left running.") from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Progress:
+    """Steps with the time each took: a spinner where there is a terminal, plain lines otherwise."""
+
+    def __init__(self) -> None:
+        self._console = Console()
+        self._status = self._console.status("") if self._console.is_terminal else None
+        self._current = ""
+        self._since = time.monotonic()
+
+    def step(self, text: str) -> None:
+        self._finish()
+        self._current, self._since = text, time.monotonic()
+        if self._status is not None:
+            self._status.update(f"{text} …")
+            self._status.start()
+        else:
+            typer.echo(f"{text} ...")
+
+    def end(self) -> None:
+        self._finish()
+        if self._status is not None:
+            self._status.stop()
+
+    def _finish(self) -> None:
+        if self._current and self._status is not None:
+            self._console.print(f"{self._current} [dim]({time.monotonic() - self._since:.1f} s)[/dim]")
+        self._current = ""

@@ -1,0 +1,133 @@
+"""Who may work on a service at the same time: one lock with named slots and a queue, as pure rules.
+
+``publish`` has one holder, each stage one, and ``collect`` excludes everything. All that an operation needs is granted at
+once and nothing is ever upgraded, so no two operations can wait for each other. Must not know how the lock is stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from stagekeeper.domain.model import OperationId, StageName
+from stagekeeper.domain.operation import OperationKind
+
+PUBLISH = "publish"
+COLLECT = "collect"
+
+#: A waiter that has not asked again this long (seconds) after its own patience ran out has left without saying so.
+ABANDONED_AFTER = 60
+
+
+def stage_slot(stage: StageName) -> str:
+    return f"stage:{stage}"
+
+
+def slots_for(kind: OperationKind, stage: StageName | None) -> frozenset[str]:
+    """What an operation needs. A deploy gives ``publish`` back once its versions exist."""
+    stages = frozenset() if stage is None else frozenset({stage_slot(stage)})
+    match kind:
+        case OperationKind.DEPLOY:
+            return stages | {PUBLISH}
+        case OperationKind.ROLLBACK:
+            return stages
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An operation that holds slots or waits for them. Times are epoch seconds."""
+
+    operation_id: OperationId
+    operation: str
+    slots: frozenset[str]
+    since: float
+    gives_up_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A service's lock: who holds what, and who waits, in order of arrival. ``revision`` counts its writes."""
+
+    holders: tuple[Entry, ...] = ()
+    queue: tuple[Entry, ...] = ()
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Everything asked for is held now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Not yet. ``blockers`` are the operations in the way: holders first, then waiters who came before."""
+
+    blockers: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp:
+    """The patience of the one who asked has run out; it is in the queue no more."""
+
+    blockers: tuple[Entry, ...]
+
+
+Answer = Granted | Waiting | GaveUp
+
+
+def conflicts(one: frozenset[str], other: frozenset[str]) -> bool:
+    return COLLECT in one or COLLECT in other or bool(one & other)
+
+
+def ask(lock: Lock, wish: Entry, now: float) -> tuple[Lock, Answer]:
+    """Grant the wish, or queue it, or let it go; the lock as it is afterwards and the answer.
+
+    ``wish.since`` is when it first asked; asking again keeps the place in the queue. A holder that asks again (a repeated
+    delivery) is granted what it holds. The caller stores the lock only if it differs.
+    """
+    if any(holder.operation_id == wish.operation_id for holder in lock.holders):
+        return lock, Granted()
+    queue = tuple(w for w in lock.queue if w.operation_id == wish.operation_id or now <= w.gives_up_at + ABANDONED_AFTER)
+    place = next((i for i, waiter in enumerate(queue) if waiter.operation_id == wish.operation_id), len(queue))
+    others = tuple(waiter for waiter in queue if waiter.operation_id != wish.operation_id)
+    in_the_way = tuple(holder for holder in lock.holders if conflicts(holder.slots, wish.slots))
+    in_the_way += tuple(waiter for waiter in queue[:place] if conflicts(waiter.slots, wish.slots) and not _may_pass(wish, waiter))
+    if not in_the_way:
+        granted = replace(wish, since=now)
+        return replace(lock, holders=(*lock.holders, granted), queue=others), Granted()
+    if now >= wish.gives_up_at:
+        return replace(lock, queue=others), GaveUp(in_the_way)
+    queued = queue if place < len(queue) else (*queue, wish)
+    return replace(lock, queue=queued), Waiting(in_the_way)
+
+
+def _may_pass(wish: Entry, waiter: Entry) -> bool:
+    """Putting a stage back never waits behind somebody who only waits to collect."""
+    return wish.operation in ("rollback", "reset") and COLLECT in waiter.slots
+
+
+def release(lock: Lock, operation_id: OperationId, slots: frozenset[str] | None = None) -> Lock:
+    """The lock without ``slots`` of the operation; without anything of it, its place in the queue included, for None."""
+    queue = lock.queue if slots is not None else tuple(w for w in lock.queue if w.operation_id != operation_id)
+    holders = []
+    for holder in lock.holders:
+        if holder.operation_id == operation_id:
+            left = frozenset() if slots is None else holder.slots - slots
+            if not left:
+                continue
+            holder = replace(holder, slots=left)
+        holders.append(holder)
+    return replace(lock, holders=tuple(holders), queue=queue)
+
+
+def holds(lock: Lock, operation_id: OperationId, slots: frozenset[str]) -> bool:
+    """Whether the operation holds all of ``slots`` now."""
+    return any(holder.operation_id == operation_id and slots <= holder.slots for holder in lock.holders)
+
+
+def seconds_until_next_ask(waited: float) -> int:
+    """How long (seconds) to wait before asking again, after having waited this long already.
+
+    Short at first, since most locks are held for seconds; 10 s later on, so that waiting a full hour stays far below
+    5,000 history events (360 asks of about 11 events each).
+    """
+    return 1 if waited < 5 else 3 if waited < 30 else 10

@@ -1,0 +1,60 @@
+"""The record of one operation: what is known about it, and how it ended. Must not know how it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from stagekeeper.domain.model import FunctionArn, OperationId, Provenance, ServiceName, StageName
+from stagekeeper.domain.operation import OperationKind, Phase, Status
+from stagekeeper.domain.plan import Published
+from stagekeeper.domain.refusal import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The execution's output, as the contract has it."""
+
+    output: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The execution's error (a code) and cause (the contract's object)."""
+
+    error: str
+    cause: Mapping[str, Any]
+
+
+End = Succeeded | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRecord:
+    """``epoch`` counts phase changes: a worker whose epoch is not the record's any more must stop.
+
+    ``request_key`` and ``plan_key`` are where the bodies lie in the artifact bucket. ``asked_at`` (epoch seconds) is when the
+    lock was first asked for. ``published`` and ``moved`` are the progress of finished phases. ``failure`` is why it is
+    being put back, and ``calls_ended`` that the worker which failed saw every call of its own answered. ``end`` is there once the
+    operation has ended.
+    """
+
+    operation_id: OperationId
+    kind: OperationKind
+    service: ServiceName
+    stage: StageName | None
+    status: Status
+    epoch: int
+    phase: Phase
+    started_at: str
+    asked_at: float
+    lock_wait_seconds: int
+    provenance: Provenance
+    request_key: str
+    plan_key: str | None = None
+    published: Mapping[FunctionArn, Published] = field(default_factory=dict)
+    moved: Mapping[FunctionArn, str] = field(default_factory=dict)
+    failure: Refusal | None = None
+    calls_ended: bool = False
+    end: End | None = None

@@ -1,0 +1,40 @@
+"""Why an operation ends without success: the contract's codes, as values. Must not know who shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """The codes of the public interface that the built operations use, in the order in which they are decided."""
+
+    INVALID_REQUEST = "InvalidRequest"
+    SERVICE_NOT_FOUND = "ServiceNotFound"
+    STAGE_NOT_FOUND = "StageNotFound"
+    STAGE_MOVED = "StageMoved"
+    RELEASE_NOT_FOUND = "ReleaseNotFound"
+    NOTHING_TO_ROLL_BACK = "NothingToRollBack"
+    FUNCTION_NOT_FOUND = "FunctionNotFound"
+    FUNCTION_OWNED_ELSEWHERE = "FunctionOwnedElsewhere"
+    ALIAS_OWNED_ELSEWHERE = "AliasOwnedElsewhere"
+    UNQUALIFIED_CALLERS = "UnqualifiedCallers"
+    UNREADABLE = "Unreadable"
+    ARTIFACT_MISSING = "ArtifactMissing"
+    VERSION_MISSING = "VersionMissing"
+    FUNCTION_NOT_READY = "FunctionNotReady"
+    LOCKED = "Locked"
+    DRIFTED = "Drifted"
+    INTERNAL = "Internal"
+    COMPENSATED = "Compensated"
+    NEEDS_ATTENTION = "NeedsAttention"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An end without success. ``message`` says what, to what, and what to do now; ``blockers`` name who or what is in the way."""
+
+    code: Code
+    message: str
+    blockers: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()

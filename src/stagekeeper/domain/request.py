@@ -1,0 +1,80 @@
+"""A well-formed request, as values. Made by ``handlers/request.py`` from an execution's input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from stagekeeper.domain.model import LogicalName, Provenance, ReleaseNumber, ServiceName, StageName
+from stagekeeper.domain.operation import OperationKind
+
+
+@dataclass(frozen=True, slots=True)
+class CodeWish:
+    """Code in S3. ``sha256`` is base64, as Lambda writes it; None where the request does not say."""
+
+    s3_bucket: str
+    s3_key: str
+    s3_object_version: str | None = None
+    sha256: str | None = None
+    architectures: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionWish:
+    """One function of a deploy. ``configuration`` holds environment values: never show it."""
+
+    function_name: str
+    code: CodeWish | None = None
+    configuration: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRef:
+    """Where the functions of a deploy are written down, when they are not in the request itself."""
+
+    s3_bucket: str
+    s3_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What every operation takes."""
+
+    service: ServiceName
+    dry_run: bool = False
+    lock_wait_seconds: int = 1800
+    if_release: ReleaseNumber | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+
+
+@dataclass(frozen=True, slots=True)
+class DeployRequest:
+    common: Common
+    stage: StageName | None
+    functions: Mapping[LogicalName, FunctionWish] = field(repr=False)
+    partial: bool = False
+    overwrite_drift: bool = False
+    accept_unqualified_callers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackRequest:
+    common: Common
+    stage: StageName
+    release: ReleaseNumber | None = None
+    steps: int | None = None
+    overwrite_drift: bool = False
+    allow_missing: bool = False
+
+
+Request = DeployRequest | RollbackRequest
+
+
+def kind_of(request: Request) -> OperationKind:
+    match request:
+        case DeployRequest():
+            return OperationKind.DEPLOY
+        case RollbackRequest():
+            return OperationKind.ROLLBACK

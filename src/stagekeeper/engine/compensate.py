@@ -1,0 +1,250 @@
+"""Compensate: an operation failed midway; put back what it moved, and say what could not be put back.
+
+Also the place where every cut-off task ends up: the record alone decides what is still to be done, so losing against a
+commit that got through after all means success.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from stagekeeper.aws.bodies import Bodies
+from stagekeeper.aws.errors import CallFailed, PreconditionFailed
+from stagekeeper.aws.journal import VersionRecord
+from stagekeeper.domain import converge
+from stagekeeper.domain.converge import Foreign, NothingToUndo, PutBack, Unmake, undo
+from stagekeeper.domain.facts import LatestSeen, VersionSeen
+from stagekeeper.domain.model import Claim, FunctionArn, OperationId, ServedAlias, Stage, StageName, VersionNumber
+from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ended
+from stagekeeper.domain.plan import Move, Plan, Publish, Published
+from stagekeeper.domain.record import OperationRecord
+from stagekeeper.domain.refusal import Code, Refusal
+from stagekeeper.engine.deps import Deps
+from stagekeeper.engine.mandate import Mandate
+from stagekeeper.engine.move import target_of
+from stagekeeper.engine.step import Step, failed, resume
+from stagekeeper.engine.trouble import apply_all
+
+_THREADS = 3
+_ATTEMPTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """A task that did not return: its state and what Step Functions says about it."""
+
+    state: str
+    error: str
+    why: str
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What became of each alias. ``served`` is what they really serve now, as far as it is known."""
+
+    served: dict[FunctionArn, ServedAlias] = field(default_factory=dict)
+    foreign: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+
+
+def compensate(deps: Deps, operation_id: OperationId, cut_off: CutOff | None) -> Step:
+    """End the operation, whatever state it is in. ``cut_off`` is None when a worker gave up by itself."""
+    record = deps.store.operation(operation_id)
+    internal = Refusal(Code.INTERNAL, "" if cut_off is None else _internal(cut_off))
+    if record is None:
+        return failed(internal, operation_id)
+    match record.status:
+        case Status.PLANNED:
+            end = failed(internal, operation_id)
+            deps.journal.end(record, Status.REFUSED, end)
+            return end
+        case Status.COMMITTED if record.end is None and cut_off is not None and cut_off.state == "CleanUp":
+            return _unfinished(deps, record, cut_off)
+        case Status.CONVERGING:
+            why = "it lost its worker" if cut_off is None else _internal(cut_off)
+            record = deps.journal.record_failure(record, Refusal(Code.COMPENSATED, why), calls_ended=False)
+        case Status.COMPENSATING:
+            pass
+        case _:
+            return resume(record)
+    return _put_back(deps, record)
+
+
+def _internal(cut_off: CutOff) -> str:
+    return f"State {cut_off.state} failed with {cut_off.error}: {cut_off.why}"
+
+
+def _unfinished(deps: Deps, record: OperationRecord, cut_off: CutOff) -> Step:
+    """The movement is true, but what follows it could not be done."""
+    plan = Bodies(deps.artifacts).plan_of(record)
+    left = tuple(f"{drop.arn}:{record.stage}" for drop in plan.drops)
+    message = (
+        f"Stage {record.stage} of service {record.service} serves r{plan.release}, but the aliases of functions that it no "
+        f"longer has could not all be deleted ({_internal(cut_off)}). Delete those that are left by hand."
+    )
+    end = failed(Refusal(Code.NEEDS_ATTENTION, message, left), record.operation_id)
+    deps.journal.end(record, Status.NEEDS_ATTENTION, end)
+    return end
+
+
+def _put_back(deps: Deps, record: OperationRecord) -> Step:
+    if not record.calls_ended or record.phase is Phase.COMPENSATE:
+        # A call of the worker that was cut off may still take effect: what is read before that would be wrong.
+        deps.clock.sleep(seconds_until_calls_ended(record.phase))
+    record = deps.journal.begin(record, Phase.COMPENSATE)
+    plan = Bodies(deps.artifacts).plan_of(record)
+    mandate = Mandate(deps.journal, deps.clock, record)
+    record = _account_for_versions(deps, record, plan)
+    outcome = _Outcome()
+    if record.stage is not None:
+        undoer = _Undoer(deps, mandate, record, record.stage, outcome)
+        # apply_all stops at a trouble; an alias that cannot be put back must not keep the others from it: none is returned.
+        apply_all(undoer.undo_one, plan.moves, _THREADS)
+    _restore_claims(deps, record, plan)
+    return _end(deps, record, plan, outcome)
+
+
+class _Undoer:
+    """Puts one alias after the other back; shared by the threads."""
+
+    def __init__(self, deps: Deps, mandate: Mandate, record: OperationRecord, stage: StageName, outcome: _Outcome) -> None:
+        self._deps = deps
+        self._mandate = mandate
+        self._record = record
+        self._stage = stage
+        self._outcome = outcome
+
+    def undo_one(self, item: Move) -> bool:
+        """Put one alias back as far as possible; whatever happens is in the outcome."""
+        target = target_of(item, self._record)
+        trouble = ""
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                self._deps.clock.sleep(2 ** (attempt - 1))
+            try:
+                if self._settle(item, target):
+                    return True
+            except PreconditionFailed:
+                continue
+            except CallFailed as error:
+                trouble = error.why
+        self._stuck(item, target, trouble)
+        return False
+
+    def _settle(self, item: Move, target: VersionNumber | None) -> bool:
+        api = self._deps.lambda_api
+        quick = api.served(item.arn, self._stage)
+        if isinstance(quick, VersionSeen) and quick.version == item.before and item.before is not None:
+            # Untouched, as GetFunction shows at no cost; its RevisionId is the one that the plan knew.
+            self._served(item, item.before, item.revision_id)
+            return True
+        decision = undo(api.alias(item.arn, self._stage), item.before, target)
+        match decision:
+            case NothingToUndo(revision_id=revision_id):
+                if item.before is not None:
+                    self._served(item, item.before, revision_id)
+            case PutBack(version=version, revision_id=revision_id):
+                self._mandate.check()
+                self._served(item, version, api.update_alias(item.arn, self._stage, version, revision_id))
+            case Unmake():
+                self._mandate.check_now()
+                api.delete_alias(item.arn, self._stage)
+            case Foreign(found=found):
+                self._outcome.foreign.append(f"{item.arn}:{self._stage} has {found}")
+                if item.before is not None:
+                    self._served(item, item.before, None)
+        return True
+
+    def _served(self, item: Move, version: VersionNumber, revision_id: str | None) -> None:
+        self._outcome.served[item.arn] = ServedAlias(item.function, version, revision_id)
+
+    def _stuck(self, item: Move, target: VersionNumber | None, why: str) -> None:
+        """What it serves is read once more; if not even that works, it is taken to be where the operation put it."""
+        seen = self._deps.lambda_api.served(item.arn, self._stage)
+        version = seen.version if isinstance(seen, VersionSeen) else target
+        wanted = "no alias" if item.before is None else f"version {item.before}"
+        self._outcome.stuck.append(f"{item.arn}:{self._stage} serves version {version} instead of {wanted} ({why})")
+        if version is not None:
+            self._served(item, version, None)
+
+
+def _account_for_versions(deps: Deps, record: OperationRecord, plan: Plan) -> OperationRecord:
+    """Claim the versions that this operation made and that a crash kept from being recorded."""
+    missing = [item for item in plan.publishes if item.arn not in record.published]
+    found: dict[FunctionArn, Published] = {}
+    versions: list[VersionRecord] = []
+    for item in missing:
+        for made in deps.lambda_api.versions(item.arn):
+            published = converge.published(item, made.version, made.last_modified)
+            if published.ours and made.content == item.content:
+                found[item.arn] = published
+                versions.append(VersionRecord(item.arn, item.content, published))
+    if versions:
+        deps.journal.record_versions(record, versions)
+    return replace(record, published={**record.published, **found})
+
+
+def _restore_claims(deps: Deps, record: OperationRecord, plan: Plan) -> None:
+    """A function that this operation claimed and left untouched is as free as before."""
+    publishes = {item.arn: item for item in plan.publishes}
+    now = deps.store.claims(plan.joins)
+    back: dict[FunctionArn, Claim | None] = {}
+    for arn, join in plan.joins.items():
+        if now.get(arn) == join.after and arn not in record.published and _untouched(deps, publishes.get(arn)):
+            back[arn] = join.before
+    deps.journal.write_claims(record, back)
+
+
+def _untouched(deps: Deps, publish: Publish | None) -> bool:
+    if publish is None or not publish.updates:
+        return True
+    latest = deps.lambda_api.latest(publish.arn)
+    return isinstance(latest, LatestSeen) and latest.content == publish.before and latest.last_modified == publish.last_modified
+
+
+def _end(deps: Deps, record: OperationRecord, plan: Plan, outcome: _Outcome) -> Step:
+    if record.failure is None:
+        raise AssertionError(f"operation {record.operation_id} is compensating without a failure on record")
+    stage = None if record.stage is None else deps.store.stage(record.service, record.stage)
+    if outcome.stuck:
+        message = (
+            f"{record.kind} of stage {record.stage} of service {record.service} failed and could not be put back everywhere. "
+            f"{record.failure.message} What is where is in blockers; mend the cause, then deploy, or roll back to return to "
+            "what the stage served before."
+        )
+        refusal = Refusal(Code.NEEDS_ATTENTION, message, (*outcome.stuck, *outcome.foreign))
+        mixed = _with_served(stage or Stage(plan.stage or StageName(""), None, (), {}), outcome.served, mixed=True)
+        return _finish(deps, record, Status.NEEDS_ATTENTION, refusal, mixed)
+    refusal = _explained(record, record.failure, outcome.foreign)
+    changed = None if stage is None else _with_served(stage, outcome.served, mixed=stage.mixed)
+    return _finish(deps, record, Status.COMPENSATED, refusal, None if changed == stage else changed)
+
+
+def _finish(deps: Deps, record: OperationRecord, status: Status, refusal: Refusal, stage: Stage | None) -> Step:
+    end = failed(refusal, record.operation_id)
+    deps.journal.end(record, status, end, stage)
+    return end
+
+
+def _explained(record: OperationRecord, failure: Refusal, foreign: Sequence[str]) -> Refusal:
+    """The failure in its user's words. An alias that somebody else moved meanwhile makes it drift: not all is as before."""
+    if failure.code is not Code.COMPENSATED:
+        return failure
+    subject = f"service {record.service}" if record.stage is None else f"stage {record.stage} of service {record.service}"
+    if foreign:
+        message = (
+            f"{record.kind} of {subject} failed: {failure.message} Everything of ours was put back, but somebody else changed "
+            "an alias meanwhile; it was left alone. Find out who, then repeat with on_drift: overwrite."
+        )
+        return Refusal(Code.DRIFTED, message, (*foreign, *failure.blockers))
+    message = f"{record.kind} of {subject} failed midway and everything was put back. {failure.message}"
+    return Refusal(Code.COMPENSATED, message, failure.blockers, failure.warnings)
+
+
+def _with_served(stage: Stage, served: Mapping[FunctionArn, ServedAlias], *, mixed: bool) -> Stage:
+    """The stage's record with the aliases as they are now. A record that did not name an alias goes on not naming it, unless
+    the stage is mixed: then the record holds what is really served."""
+    known = {arn: alias for arn, alias in served.items() if mixed or arn in stage.aliases}
+    aliases = {**stage.aliases, **known}
+    return replace(stage, aliases=aliases, mixed=mixed)

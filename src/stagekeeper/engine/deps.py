@@ -1,0 +1,45 @@
+"""What the steps work with, put together once per process. Tests put other clients and another clock in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stagekeeper.aws.artifacts import Artifacts, s3_client
+from stagekeeper.aws.callers import UnqualifiedCallers
+from stagekeeper.aws.clock import Clock, SystemClock
+from stagekeeper.aws.journal import Journal
+from stagekeeper.aws.lambda_api import LambdaApi, LambdaClients
+from stagekeeper.aws.store import ObjectHashes, Store
+from stagekeeper.aws.table import Table, dynamodb_client
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """The adapters, by what they are for."""
+
+    lambda_api: LambdaApi
+    callers: UnqualifiedCallers
+    artifacts: Artifacts
+    table: Table
+    store: Store
+    journal: Journal
+    clock: Clock
+
+    def hashes(self, *, read_only: bool) -> ObjectHashes:
+        return ObjectHashes(self.table, read_only=read_only)
+
+
+def real_deps(table_name: str, bucket: str) -> Deps:
+    """The adapters over AWS itself; the SDK takes endpoint, Region and credentials from the environment."""
+    clock = SystemClock()
+    clients = LambdaClients.default()
+    table = Table(dynamodb_client(), table_name, clock)
+    return Deps(
+        lambda_api=LambdaApi(clients, clock),
+        callers=UnqualifiedCallers(clients.read, clock),
+        artifacts=Artifacts(s3_client(), bucket),
+        table=table,
+        store=Store(table),
+        journal=Journal(table, clock),
+        clock=clock,
+    )

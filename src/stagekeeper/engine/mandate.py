@@ -1,0 +1,39 @@
+"""A worker's mandate: whether it may still act. A Lambda that was stopped or timed out may go on running; this stops it."""
+
+from __future__ import annotations
+
+import threading
+
+from stagekeeper.aws.clock import Clock
+from stagekeeper.aws.journal import Journal
+from stagekeeper.domain.record import OperationRecord
+
+#: The epoch is read again at least this often (seconds).
+INTERVAL = 1.0
+
+
+class Mandate:
+    """Shared by the threads of one worker."""
+
+    def __init__(self, journal: Journal, clock: Clock, record: OperationRecord) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._record = record
+        self._checked_at = clock.now()
+        self._guard = threading.Lock()
+
+    def check(self) -> None:
+        """For calls that AWS itself makes conditional (RevisionId). Raises Superseded."""
+        with self._guard:
+            if self._clock.now() - self._checked_at < INTERVAL:
+                return
+            self._read()
+
+    def check_now(self) -> None:
+        """For calls that AWS would do at any time: CreateAlias, DeleteAlias. Raises Superseded."""
+        with self._guard:
+            self._read()
+
+    def _read(self) -> None:
+        self._journal.check_mandate(self._record)
+        self._checked_at = self._clock.now()

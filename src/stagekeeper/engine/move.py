@@ -1,0 +1,109 @@
+"""Move: put the stage's aliases on their versions. One conditional call per function when nothing drifted."""
+
+from __future__ import annotations
+
+from stagekeeper.aws.bodies import Bodies
+from stagekeeper.aws.errors import AlreadyThere, CallFailed, NotThere, PreconditionFailed
+from stagekeeper.domain.converge import Done, Foreign, TryAgain, after_failed_precondition
+from stagekeeper.domain.model import OperationId, StageName, VersionNumber
+from stagekeeper.domain.operation import Phase, Status
+from stagekeeper.domain.plan import Move
+from stagekeeper.domain.record import OperationRecord
+from stagekeeper.domain.refusal import Code
+from stagekeeper.engine.deps import Deps
+from stagekeeper.engine.mandate import Mandate
+from stagekeeper.engine.step import Go, Step, resume
+from stagekeeper.engine.trouble import Trouble, apply_all, give_up
+
+#: Two or three calls in flight use up the shared 15 requests a second; more would only be throttled.
+_THREADS = 3
+#: A move carries the alias's RevisionId, so repeating one that got no answer cannot do harm: it is done, or refused (412).
+_ATTEMPTS = 4
+
+
+def move(deps: Deps, operation_id: OperationId) -> Step:
+    """Move every alias of the plan; at the first trouble stop and hand over to compensation."""
+    record = deps.journal.reread(operation_id)
+    if record.status is not Status.CONVERGING:
+        return resume(record)
+    record = deps.journal.begin(record, Phase.MOVE)
+    plan = Bodies(deps.artifacts).plan_of(record)
+    if plan.stage is None:
+        return Go("Commit")
+    mover = _Mover(deps, Mandate(deps.journal, deps.clock, record), record, plan.stage, overwrite=plan.overwrite_drift)
+    moved, troubles = apply_all(mover.move_one, plan.moves, _THREADS)
+    if troubles:
+        return give_up(deps, record, troubles)
+    deps.journal.record_moved(record, {item.arn: revision_id for item, revision_id in moved})
+    return Go("Commit")
+
+
+def target_of(item: Move, record: OperationRecord) -> VersionNumber | None:
+    """The version an alias is to serve: the plan's, or the one this operation published; None if that never happened."""
+    if item.to is not None:
+        return item.to
+    made = record.published.get(item.arn)
+    return None if made is None else made.version
+
+
+class _Mover:
+    """Moves one alias after the other; shared by the threads."""
+
+    def __init__(self, deps: Deps, mandate: Mandate, record: OperationRecord, stage: StageName, *, overwrite: bool) -> None:
+        self._api = deps.lambda_api
+        self._mandate = mandate
+        self._record = record
+        self._stage = stage
+        self._overwrite = overwrite
+
+    def move_one(self, item: Move) -> str | Trouble:
+        """The alias's RevisionId once it serves the target. Raises CallFailed and Superseded."""
+        target = target_of(item, self._record)
+        if target is None:
+            raise AssertionError(f"{item.arn} is to be moved onto a version that was not published")
+        return self._make(item, target) if item.before is None else self._move(item, item.before, target)
+
+    def _make(self, item: Move, target: VersionNumber) -> str | Trouble:
+        # Nothing makes this call conditional: the mandate must be good at this very moment.
+        self._mandate.check_now()
+        try:
+            return self._api.create_alias(item.arn, self._stage, target)
+        except AlreadyThere:
+            seen = self._api.alias(item.arn, self._stage)
+            if seen is not None and seen.version == target and not seen.weighted:
+                return seen.revision_id
+            sentence = f"Function {item.function} ({item.arn}) got an alias {self._stage} from somebody else meanwhile."
+            return Trouble(Code.ALIAS_OWNED_ELSEWHERE, sentence, f"{item.arn}:{self._stage}")
+
+    def _move(self, item: Move, before: VersionNumber, target: VersionNumber) -> str | Trouble:
+        revision_id = item.revision_id
+        for attempt in range(1, _ATTEMPTS + 1):
+            if revision_id is not None:
+                self._mandate.check()
+                try:
+                    return self._api.update_alias(item.arn, self._stage, target, revision_id)
+                except PreconditionFailed:
+                    pass
+                except NotThere as error:
+                    return self._drifted(item, before, f"nothing to move ({error.why})")
+                except CallFailed as error:
+                    if not error.unanswered or attempt == _ATTEMPTS:
+                        raise
+                    continue
+            seen = self._api.alias(item.arn, self._stage)
+            decision = after_failed_precondition(seen, before, target, overwrite=self._overwrite)
+            match decision:
+                case Done(revision_id=found):
+                    return found
+                case TryAgain(revision_id=found):
+                    revision_id = found
+                case Foreign(found=found):
+                    return self._drifted(item, before, found)
+        return self._drifted(item, before, "an alias that somebody keeps changing")
+
+    def _drifted(self, item: Move, before: VersionNumber, found: str) -> Trouble:
+        sentence = (
+            f"The alias {self._stage} of function {item.function} ({item.arn}) was changed by somebody else in the middle of "
+            f"this operation: expected version {before}, found {found}. It was left alone, the others were put back."
+        )
+        return Trouble(Code.DRIFTED, sentence, f"{item.arn}:{self._stage}: {found}")

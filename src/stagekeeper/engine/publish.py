@@ -1,0 +1,189 @@
+"""Publish: make the versions that the plan asks for, wait until they can serve, and write the release down.
+
+Every action re-reads $LATEST first, checks that it is what the plan was made on, and carries its RevisionId: so the step can
+die anywhere and be run again, and a change by somebody else is never published by accident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from stagekeeper.aws.bodies import Bodies
+from stagekeeper.aws.errors import AlreadyThere, PreconditionFailed
+from stagekeeper.aws.journal import ClaimLost, VersionRecord
+from stagekeeper.aws.lambda_api import LatestBusy, VersionMade
+from stagekeeper.domain import converge
+from stagekeeper.domain.configuration import differing_members, digest, overlay, with_architectures
+from stagekeeper.domain.facts import Absent, LatestSeen, Unreadable, VersionSeen
+from stagekeeper.domain.lock import PUBLISH
+from stagekeeper.domain.model import FunctionArn, OperationId, Release
+from stagekeeper.domain.operation import Phase, Status
+from stagekeeper.domain.plan import Publish, Published
+from stagekeeper.domain.refusal import Code
+from stagekeeper.domain.request import DeployRequest, FunctionWish
+from stagekeeper.engine.deps import Deps
+from stagekeeper.engine.mandate import Mandate
+from stagekeeper.engine.step import Go, Step, Wait, resume
+from stagekeeper.engine.trouble import Trouble, apply_all, give_up
+
+#: Mostly waiting for updates to settle; the pace of the calls is the adapter's business.
+_THREADS = 16
+_POLL = 0.5
+#: How long $LATEST may take to settle (seconds) before the operation fails.
+_SETTLE_PATIENCE = 300
+#: Somebody else's touch (a permission, a tag) changes RevisionIds without changing content: look and try again.
+_ATTEMPTS = 5
+
+
+def publish(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
+    """Publish until ``deadline`` (epoch seconds); what is not Active by then is waited for by another run of the state."""
+    record = deps.journal.reread(operation_id)
+    if record.status is not Status.CONVERGING:
+        return resume(record)
+    record = deps.journal.begin(record, Phase.PUBLISH)
+    bodies = Bodies(deps.artifacts)
+    plan = bodies.plan_of(record)
+    request = bodies.request_of(record)
+    if not isinstance(request, DeployRequest):
+        return Go("Move")
+    try:
+        deps.journal.join(record, {arn: join.after for arn, join in plan.joins.items()})
+    except ClaimLost as lost:
+        return give_up(deps, record, [_claimed_elsewhere(arn) for arn in lost.arns])
+
+    mandate = Mandate(deps.journal, deps.clock, record)
+    worker = _Publisher(deps, mandate, request)
+    missing = [item for item in plan.publishes if item.arn not in record.published]
+    made, troubles = apply_all(worker.publish_one, missing, _THREADS)
+    published = dict(record.published)
+    published.update({item.arn: converge.published(item, v.version, v.last_modified) for item, v in made})
+    deps.journal.record_versions(record, [VersionRecord(item.arn, item.content, published[item.arn]) for item, _ in made])
+    if troubles:
+        return give_up(deps, record, troubles)
+
+    states, troubles = apply_all(lambda item: worker.until_active(item, published[item.arn], deadline), plan.publishes, _THREADS)
+    if troubles:
+        return give_up(deps, record, troubles)
+    if not all(active for _, active in states):
+        return Wait(5)
+    deps.journal.record_release(
+        record,
+        Release(plan.release, plan.functions),
+        new=plan.new_release,
+        published=published,
+        # From here on nothing of the plan writes $LATEST: let the next deploy publish. Without a stage nothing else is held.
+        give_back=frozenset() if plan.stage is None else frozenset({PUBLISH}),
+    )
+    return Go("Move" if plan.moves else "Commit")
+
+
+def _claimed_elsewhere(arn: FunctionArn) -> Trouble:
+    sentence = f"Function {arn} was claimed by another service in the meantime. A function has one owner."
+    return Trouble(Code.FUNCTION_OWNED_ELSEWHERE, sentence, str(arn))
+
+
+class _Publisher:
+    """Makes one version after the other; shared by the threads."""
+
+    def __init__(self, deps: Deps, mandate: Mandate, request: DeployRequest) -> None:
+        self._deps = deps
+        self._mandate = mandate
+        self._request = request
+
+    def publish_one(self, item: Publish) -> VersionMade | Trouble:
+        """The version with the wanted content. Raises CallFailed and Superseded."""
+        wish = self._request.functions[item.function]
+        for _ in range(_ATTEMPTS):
+            latest = self._settled(item)
+            if isinstance(latest, Trouble):
+                return latest
+            wanted = _wanted_configuration(latest, item, wish)
+            if latest.code not in (item.before.code, item.content.code) or digest(wanted) != item.content.configuration:
+                return _changed_by_others(item)
+            try:
+                made = self._next_action(item, wish, latest, wanted)
+            except (PreconditionFailed, AlreadyThere):
+                continue
+            if made is None:
+                continue
+            if made.content != item.content:
+                sentence = f"Version {made.version} of function {item.function} ({item.arn}) is not what the plan says."
+                return Trouble(Code.COMPENSATED, sentence, f"{item.arn}:{made.version}")
+            return made
+        return _changed_by_others(item)
+
+    def _next_action(
+        self, item: Publish, wish: FunctionWish, latest: LatestSeen, wanted: Mapping[str, Any]
+    ) -> VersionMade | None:
+        """One step further: None after a configuration update, which must settle before the next step."""
+        self._mandate.check()
+        api = self._deps.lambda_api
+        members = differing_members(latest.configuration, wanted) - {"Architectures"}
+        if members:
+            given = {member: wish.configuration[member] for member in sorted(members)}
+            api.update_configuration(item.arn, given, latest.revision_id)
+            return None
+        if item.artifact is not None and (latest.code != item.content.code or latest.configuration != wanted):
+            return api.update_code_and_publish(item.arn, item.artifact, wanted["Architectures"], latest.revision_id)
+        return api.publish_version(item.arn, latest.code, latest.revision_id)
+
+    def _settled(self, item: Publish) -> LatestSeen | Trouble:
+        """$LATEST once no update is under way: only then its RevisionId is good."""
+        deadline = self._deps.clock.now() + _SETTLE_PATIENCE
+        while True:
+            latest = self._deps.lambda_api.latest(item.arn)
+            match latest:
+                case LatestSeen(failed=None):
+                    return latest
+                case LatestSeen(failed=reason):
+                    if not item.updates or latest.content == item.content:
+                        sentence = f"The update of function {item.function} ({item.arn}) failed on AWS: {reason}"
+                        return Trouble(Code.COMPENSATED, sentence, str(item.arn))
+                    return latest
+                case LatestBusy(why=why):
+                    if self._deps.clock.now() >= deadline:
+                        sentence = f"Function {item.function} ({item.arn}) did not settle within {_SETTLE_PATIENCE} s: {why}."
+                        return Trouble(Code.COMPENSATED, sentence, str(item.arn))
+                case Absent():
+                    sentence = f"Function {item.function} ({item.arn}) was deleted meanwhile."
+                    return Trouble(Code.COMPENSATED, sentence, str(item.arn))
+                case Unreadable(what=what, why=why):
+                    return Trouble(Code.COMPENSATED, f"{what} could not be read: {why}.", what)
+            self._mandate.check()
+            self._deps.clock.sleep(_POLL)
+
+    def until_active(self, item: Publish, made: Published, deadline: float) -> bool | Trouble:
+        """True once the version can serve, False if ``deadline`` came first."""
+        while True:
+            seen = self._deps.lambda_api.version(item.arn, made.version)
+            match seen:
+                case VersionSeen(state="Pending"):
+                    pass
+                case VersionSeen(state="Failed"):
+                    sentence = f"Version {made.version} of function {item.function} ({item.arn}) came out Failed."
+                    return Trouble(Code.COMPENSATED, sentence, f"{item.arn}:{made.version}")
+                case VersionSeen():
+                    return True
+                case Absent():
+                    sentence = f"Version {made.version} of function {item.function} ({item.arn}) was deleted meanwhile."
+                    return Trouble(Code.COMPENSATED, sentence, f"{item.arn}:{made.version}")
+                case Unreadable(what=what, why=why):
+                    return Trouble(Code.COMPENSATED, f"{what} could not be read: {why}.", what)
+            if self._deps.clock.now() >= deadline:
+                return False
+            self._mandate.check()
+            self._deps.clock.sleep(_POLL)
+
+
+def _wanted_configuration(latest: LatestSeen, item: Publish, wish: FunctionWish) -> dict[str, Any]:
+    """What the configuration is to become, from what it is now: equal to the plan's unless others changed something else."""
+    wanted = overlay(latest.configuration, wish.configuration, item.arn.rpartition(":")[2])
+    if wish.code is not None and wish.code.architectures is not None:
+        wanted = with_architectures(wanted, wish.code.architectures)
+    return wanted
+
+
+def _changed_by_others(item: Publish) -> Trouble:
+    sentence = f"$LATEST of function {item.function} ({item.arn}) was changed by somebody else while it was being published."
+    return Trouble(Code.COMPENSATED, sentence, str(item.arn))

@@ -1,0 +1,83 @@
+"""What a state of the state machine answers: where to go next. The names are those of the states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, assert_never
+
+from stagekeeper.domain.model import OperationId
+from stagekeeper.domain.operation import OperationKind, Status
+from stagekeeper.domain.record import Failed, OperationRecord, Succeeded
+from stagekeeper.domain.refusal import Refusal
+
+#: The contract's bound on ``blockers``, and what keeps ``cause`` under its 32 KiB.
+MAX_BLOCKERS = 50
+_MAX_MESSAGE = 4_000
+_MAX_BLOCKER = 300
+_MAX_WARNINGS = 20
+
+Next = Literal["DryRun", "Lock", "Plan", "Publish", "Move", "Commit", "CleanUp", "Compensate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """Go on with another state."""
+
+    state: Next
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Come back to the same state after this many seconds."""
+
+    seconds: int
+
+
+Step = Go | Wait | Succeeded | Failed
+
+
+def failed(refusal: Refusal, operation_id: OperationId) -> Failed:
+    """A refusal as the execution's error and cause, within the contract's bounds."""
+    blockers = [blocker[:_MAX_BLOCKER] for blocker in refusal.blockers[:MAX_BLOCKERS]]
+    if len(refusal.blockers) > MAX_BLOCKERS:
+        blockers.append(f"and {len(refusal.blockers) - MAX_BLOCKERS} more")
+    cause = {
+        "message": refusal.message[:_MAX_MESSAGE],
+        "blockers": blockers,
+        "operation_id": operation_id,
+        "warnings": [warning[:_MAX_BLOCKER] for warning in refusal.warnings[:_MAX_WARNINGS]],
+    }
+    return Failed(refusal.code.value, cause)
+
+
+def resume(record: OperationRecord) -> Step:
+    """Where an operation goes on, whatever was delivered twice or begun anew: its record alone decides."""
+    if record.end is not None:
+        return record.end
+    match record.status:
+        case Status.PLANNED:
+            return Go("Lock")
+        case Status.CONVERGING:
+            return Go("Publish" if record.kind is OperationKind.DEPLOY else "Move")
+        case Status.COMMITTED:
+            return Go("CleanUp")
+        case Status.COMPENSATING:
+            return Go("Compensate")
+        case Status.REFUSED | Status.UNCHANGED | Status.COMPENSATED | Status.ENDED | Status.NEEDS_ATTENTION:
+            raise AssertionError(f"operation {record.operation_id} is {record.status} but has no end on record")
+    assert_never(record.status)
+
+
+def dump(step: Step) -> Mapping[str, Any]:
+    """A step as the state machine reads it."""
+    match step:
+        case Go(state=state):
+            return {"next": state}
+        case Wait(seconds=seconds):
+            return {"next": "Wait", "seconds": seconds}
+        case Succeeded(output=output):
+            return {"next": "Succeed", "output": output}
+        case Failed(error=error, cause=cause):
+            return {"next": "Fail", "error": error, "cause": cause}
+    assert_never(step)

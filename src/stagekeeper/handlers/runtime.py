@@ -1,0 +1,132 @@
+"""What every handler shares: settings, adapters, logging, metrics, tracing, and the way in and out of a state.
+
+Must not know any operation.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel, ConfigDict, Field
+
+from stagekeeper.aws.errors import CallFailed
+from stagekeeper.domain.facts import Absent, Unreadable
+from stagekeeper.domain.model import OperationId
+from stagekeeper.domain.record import Failed, Succeeded
+from stagekeeper.domain.request import DocumentRef
+from stagekeeper.engine.deps import Deps, real_deps
+from stagekeeper.engine.step import Step, dump
+
+logger = Logger(service="stagekeeper")
+metrics = Metrics(namespace="Stagekeeper", service="stagekeeper")
+# Not patching botocore: its calls run in threads, which X-Ray's context does not follow.
+tracer = Tracer(service="stagekeeper", auto_patch=False)
+
+#: Left of a Lambda's time (seconds) for the last call and for writing down how far it came.
+DEADLINE_MARGIN = 60.0
+#: A document of 500 functions with large environments fits (bytes).
+MAX_DOCUMENT = 8 * 1024 * 1024
+
+
+class Settings(BaseModel):
+    """The environment of a handler, checked at cold start."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state_table: str = Field(alias="STATE_TABLE", min_length=3)
+    artifact_bucket: str = Field(alias="ARTIFACT_BUCKET", min_length=3)
+
+
+class Payload(BaseModel):
+    """What the state machine gives to every state. Another ``schema`` means that the control plane was updated meanwhile."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    version: Literal[1] = Field(alias="schema")
+    operation_id: str = Field(min_length=1, max_length=80)
+    request: Any = None
+    cut_off: dict[str, str] | None = None
+
+
+class HandlerError(Exception):
+    """Something that nobody foresaw; says where the details are."""
+
+
+class _NamesLogStream:
+    """Turns an unforeseen exception into one that tells the reader of the execution where to look. Hides nothing: it is
+    raised from the original, which the log has in full."""
+
+    def __init__(self, context: LambdaContext) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, Exception) and not isinstance(error, CallFailed):
+            logger.error("unforeseen", exc_info=error)
+            where = f"log group {self._context.log_group_name}, log stream {self._context.log_stream_name}"
+            raise HandlerError(f"{type(error).__name__}; see {where}, request {self._context.aws_request_id}") from error
+
+
+@functools.cache
+def deps() -> Deps:
+    """The adapters, made at the first use and kept for the life of the process."""
+    settings = Settings.model_validate(dict(os.environ))
+    return real_deps(settings.state_table, settings.artifact_bucket)
+
+
+def read_document(reference: DocumentRef) -> bytes | Absent | Unreadable:
+    return deps().artifacts.document(reference.s3_bucket, reference.s3_key, MAX_DOCUMENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One delivery of a state to its handler. ``deadline`` is until when (epoch seconds) a worker may begin new things."""
+
+    operation_id: OperationId
+    request: object
+    cut_off: Mapping[str, str] | None
+    deadline: float
+
+
+def state(name: str) -> Callable[[Callable[[Call], Step]], Callable[[dict[str, Any], LambdaContext], Any]]:
+    """Make a Lambda handler of a function from call to step: logged, traced, counted."""
+
+    def decorate(work: Callable[[Call], Step]) -> Callable[[dict[str, Any], LambdaContext], Any]:
+        @metrics.log_metrics
+        @tracer.capture_lambda_handler(capture_response=False, capture_error=False)
+        def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, Any]:
+            with _NamesLogStream(context):
+                step = work(_call(event, context))
+                _note(name, event["operation_id"], step)
+                return {"schema": 1, "state": name, **dump(step)}
+
+        return handler
+
+    return decorate
+
+
+def _call(event: dict[str, Any], context: LambdaContext) -> Call:
+    payload = Payload.model_validate(event)
+    logger.set_correlation_id(payload.operation_id)
+    left = context.get_remaining_time_in_millis() / 1000
+    return Call(OperationId(payload.operation_id), payload.request, payload.cut_off, deps().clock.now() + left - DEADLINE_MARGIN)
+
+
+def _note(name: str, operation_id: str, step: Step) -> None:
+    """One line per state; one metric per operation that ends here."""
+    logger.info("state done", extra={"state": name, "operation_id": operation_id, "next": dump(step)["next"]})
+    match step:
+        case Succeeded():
+            metrics.add_metric(name="Succeeded", unit=MetricUnit.Count, value=1)
+        case Failed(error=error):
+            metrics.add_metric(name=error, unit=MetricUnit.Count, value=1)

@@ -1,0 +1,270 @@
+"""Step Functions: a name is an idempotency key, and how a task's failure reaches the execution.
+
+On the embedded AWS alone: there is no other double of Step Functions.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from stagekeeper.embedded import instance as embedded_aws
+
+from .conftest import embedded_client
+from .support import package_of, recorded, refused, source, unique
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+pytestmark = pytest.mark.embedded
+
+WAITS = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}}
+PASSES = {"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": True}}}
+
+
+@dataclass
+class Machines:
+    """Makes state machines and their functions, and removes them again."""
+
+    states: SFNClient
+    lambda_: LambdaClient
+    role: str
+    made: list[str] = field(default_factory=list)
+    functions: list[str] = field(default_factory=list)
+
+    def make(self, definition: dict[str, Any]) -> str:
+        arn = self.states.create_state_machine(name=unique("machine"), definition=json.dumps(definition), roleArn=self.role)[
+            "stateMachineArn"
+        ]
+        self.made.append(arn)
+        return arn
+
+    def function(self, body: str) -> str:
+        """A function whose handler has this body; returns its ARN."""
+        name = unique("task")
+        arn = self.lambda_.create_function(
+            FunctionName=name,
+            Role=self.role,
+            Runtime="python3.12",
+            Handler="app.handler",
+            Timeout=20,
+            Code={"ZipFile": package_of(body)},
+        )["FunctionArn"]
+        self.functions.append(name)
+        self.lambda_.get_waiter("function_active_v2").wait(FunctionName=name)
+        return arn
+
+    def ended(self, execution: str, seconds: float = 20) -> dict[str, Any]:
+        """Wait for an execution's end; returns its description."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            shown = dict(self.states.describe_execution(executionArn=execution))
+            if shown["status"] != "RUNNING":
+                return shown
+            time.sleep(0.05)
+        raise AssertionError(f"still running after {seconds} s: {execution}")
+
+    def run(self, definition: dict[str, Any], given: Any = None) -> dict[str, Any]:
+        """Run a new machine to its end; returns the execution's description."""
+        machine = self.make(definition)
+        started = self.states.start_execution(stateMachineArn=machine, input=json.dumps(given or {}))
+        return self.ended(started["executionArn"])
+
+
+@pytest.fixture
+def machines(embedded: embedded_aws.Instance) -> Iterator[Machines]:
+    made = Machines(
+        embedded_client(embedded, "stepfunctions"),
+        embedded_client(embedded, "lambda"),
+        f"arn:aws:iam::{embedded.account}:role/contract",
+    )
+    yield made
+    for machine in made.made:
+        for page in made.states.get_paginator("list_executions").paginate(stateMachineArn=machine, statusFilter="RUNNING"):
+            for execution in page["executions"]:
+                _stop(made.states, execution["executionArn"])
+        made.states.delete_state_machine(stateMachineArn=machine)
+    for function in made.functions:
+        made.lambda_.delete_function(FunctionName=function)
+
+
+def _stop(states: SFNClient, execution: str) -> None:
+    try:
+        states.stop_execution(executionArn=execution)
+    except ClientError as error:
+        # It ended by itself in between.
+        if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+            raise
+
+
+def task(function: str, **members: Any) -> dict[str, Any]:
+    """A JSONata machine of one Task that calls the function."""
+    state = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Arguments": {"FunctionName": function, "Payload": "{% $states.input %}"},
+        "Output": "{% $states.result.Payload %}",
+        "End": True,
+    }
+    return {"QueryLanguage": "JSONata", "StartAt": "Task", "States": {"Task": state | members}}
+
+
+@recorded("TestSnfApi::test_start_execution_idempotent", "2024-08-21")
+def test_the_same_name_and_input_while_it_runs_is_the_same_execution(machines: Machines) -> None:
+    machine = machines.make(WAITS)
+    first = machines.states.start_execution(stateMachineArn=machine, name="deploy-1", input='{"n": 1}')
+
+    again = machines.states.start_execution(stateMachineArn=machine, name="deploy-1", input='{"n": 1}')
+
+    assert (again["executionArn"], again["startDate"]) == (first["executionArn"], first["startDate"])
+
+
+@recorded("TestSnfApi::test_start_execution_idempotent", "2024-08-21")
+def test_the_same_name_with_another_input_is_refused(machines: Machines) -> None:
+    machine = machines.make(WAITS)
+    first = machines.states.start_execution(stateMachineArn=machine, name="deploy-1", input='{"n": 1}')
+
+    with refused("ExecutionAlreadyExists", 400, f"Execution Already Exists: '{first['executionArn']}'"):
+        machines.states.start_execution(stateMachineArn=machine, name="deploy-1", input='{"n": 2}')
+
+
+@recorded("TestSnfApi::test_start_execution_idempotent", "2024-08-21")
+def test_the_same_name_after_it_ended_is_refused(machines: Machines) -> None:
+    machine = machines.make(PASSES)
+    first = machines.states.start_execution(stateMachineArn=machine, name="deploy-1", input='{"n": 1}')
+    machines.ended(first["executionArn"])
+
+    with refused("ExecutionAlreadyExists", 400, f"Execution Already Exists: '{first['executionArn']}'"):
+        machines.states.start_execution(stateMachineArn=machine, name="deploy-1", input='{"n": 1}')
+
+
+@source("AWS Step Functions API reference, DescribeExecution, ExecutionDoesNotExist")
+def test_an_execution_that_is_not_there_is_named_so(machines: Machines) -> None:
+    execution = machines.make(PASSES).replace(":stateMachine:", ":execution:") + ":missing"
+
+    with refused("ExecutionDoesNotExist", 400):
+        machines.states.describe_execution(executionArn=execution)
+
+
+@source("AWS Step Functions API reference, StopExecution")
+def test_a_stopped_execution_is_aborted(machines: Machines) -> None:
+    started = machines.states.start_execution(stateMachineArn=machines.make(WAITS))
+
+    machines.states.stop_execution(executionArn=started["executionArn"])
+
+    assert machines.ended(started["executionArn"])["status"] == "ABORTED"
+
+
+@source("AWS Step Functions developer guide, executions: ABORTED is final, whatever a task does afterwards")
+def test_a_stopped_execution_stays_aborted_when_its_task_fails_later(machines: Machines) -> None:
+    function = machines.function("    import time\n    time.sleep(1)\n    raise ValueError('too late')")
+    started = machines.states.start_execution(stateMachineArn=machines.make(task(function)))
+    time.sleep(0.3)
+
+    machines.states.stop_execution(executionArn=started["executionArn"])
+    time.sleep(1.5)
+
+    assert machines.states.describe_execution(executionArn=started["executionArn"])["status"] == "ABORTED"
+
+
+@recorded("TestTaskServiceLambda::test_raise_custom_exception", "2024-11-28")
+def test_a_handlers_exception_ends_the_execution_under_its_own_class_name(machines: Machines) -> None:
+    function = machines.function("    class StageMoved(Exception): pass\n    raise StageMoved('it serves r3')")
+
+    shown = machines.run(task(function))
+
+    assert (shown["status"], shown["error"]) == ("FAILED", "StageMoved")
+    cause = json.loads(shown["cause"])
+    assert (cause["errorType"], cause["errorMessage"]) == ("StageMoved", "it serves r3")
+
+
+@recorded("TestTaskServiceLambda::test_raise_custom_exception", "2024-11-28")
+def test_a_handlers_exception_is_caught_by_its_class_name(machines: Machines) -> None:
+    function = machines.function("    class StageMoved(Exception): pass\n    raise StageMoved('it serves r3')")
+    caught = {"ErrorEquals": ["StageMoved"], "Next": "Caught", "Output": "{% $states.errorOutput.Error %}"}
+    definition = task(function, Catch=[caught])
+    definition["States"]["Caught"] = {"Type": "Pass", "End": True}
+
+    shown = machines.run(definition)
+
+    assert (shown["status"], json.loads(shown["output"])) == ("SUCCEEDED", "StageMoved")
+
+
+@source("AWS Step Functions developer guide, error handling: Retry matches the exception's class name")
+def test_a_handlers_exception_is_retried_by_its_class_name(machines: Machines) -> None:
+    function = machines.function("    class StageMoved(Exception): pass\n    raise StageMoved('it serves r3')")
+    retry = {"ErrorEquals": ["StageMoved"], "MaxAttempts": 1, "IntervalSeconds": 1, "BackoffRate": 1}
+
+    shown = machines.run(task(function, Retry=[retry]))
+
+    history = machines.states.get_execution_history(executionArn=shown["executionArn"])["events"]
+    assert [event["type"] for event in history].count("TaskFailed") == 2
+
+
+@recorded("TestTaskServiceLambda::test_invoke_timeout", "2024-11-28")
+def test_a_task_that_takes_too_long_is_a_timeout(machines: Machines) -> None:
+    function = machines.function("    import time\n    time.sleep(4)")
+
+    shown = machines.run(task(function, TimeoutSeconds=1))
+
+    assert (shown["status"], shown["error"]) == ("FAILED", "States.Timeout")
+
+
+@source("AWS Step Functions developer guide, Fail state: Error and Cause may be JSONata")
+def test_a_fail_state_gives_the_execution_its_error_and_cause(machines: Machines) -> None:
+    fails = {"Type": "Fail", "Error": "{% $states.input.code %}", "Cause": "{% $string($states.input.why) %}"}
+    definition = {"QueryLanguage": "JSONata", "StartAt": "Fail", "States": {"Fail": fails}}
+
+    shown = machines.run(definition, {"code": "Locked", "why": {"message": "held"}})
+
+    assert (shown["status"], shown["error"]) == ("FAILED", "Locked")
+    assert json.loads(shown["cause"]) == {"message": "held"}
+
+
+@source("AWS Step Functions developer guide, Transforming data with JSONata: an undefined result is an error")
+def test_an_expression_without_a_result_fails_the_execution(machines: Machines) -> None:
+    passes = {"Type": "Pass", "Output": "{% $states.input.missing %}", "End": True}
+    definition = {"QueryLanguage": "JSONata", "StartAt": "Pass", "States": {"Pass": passes}}
+
+    shown = machines.run(definition, {"there": 1})
+
+    assert (shown["status"], shown["error"]) == ("FAILED", "States.QueryEvaluationError")
+
+
+@source("AWS Step Functions API reference, CreateStateMachine, InvalidDefinition")
+def test_a_definition_whose_next_state_is_missing_is_refused(machines: Machines) -> None:
+    with refused("InvalidDefinition", 400):
+        machines.make({"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "Next": "Nowhere"}}})
+
+
+@source("Amazon States Language, TimeoutSeconds of the state machine")
+def test_a_machine_that_takes_too_long_is_timed_out(machines: Machines) -> None:
+    assert machines.run(WAITS | {"TimeoutSeconds": 1})["status"] == "TIMED_OUT"
+
+
+@source("AWS Step Functions quotas: 256 KiB of input or output for a task, state or execution")
+def test_a_states_output_over_256_kib_fails_the_execution(machines: Machines) -> None:
+    function = machines.function("    return 'x' * 300_000")
+
+    shown = machines.run(task(function))
+
+    assert (shown["status"], shown["error"]) == ("FAILED", "States.DataLimitExceeded")
+
+
+@source("AWS Step Functions API reference, UpdateStateMachine: running executions keep the definition they began with")
+def test_a_new_definition_does_not_change_a_running_execution(machines: Machines) -> None:
+    states = {"Wait": {"Type": "Wait", "Seconds": 1, "Next": "End"}, "End": {"Type": "Pass", "Result": 1, "End": True}}
+    machine = machines.make({"StartAt": "Wait", "States": states})
+    started = machines.states.start_execution(stateMachineArn=machine)
+    states = states | {"End": {"Type": "Pass", "Result": 2, "End": True}}
+
+    machines.states.update_state_machine(stateMachineArn=machine, definition=json.dumps({"StartAt": "Wait", "States": states}))
+
+    assert json.loads(machines.ended(started["executionArn"])["output"]) == 1

@@ -1,0 +1,8 @@
+"""A strict in-memory fake of AWS Lambda's control plane, used through a real boto3 client."""
+
+from .clock import FakeClock
+from .errors import AwsError
+from .faults import Call
+from .lambda_ import FakeLambda
+
+__all__ = ["AwsError", "Call", "FakeClock", "FakeLambda"]
