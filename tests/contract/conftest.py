@@ -16,9 +16,10 @@ from botocore.exceptions import ClientError
 from stagekeeper.embedded import instance as embedded_aws
 from tests.fake import FakeClock, FakeLambda
 
-from .support import EMBEDDED, FAKE, PLAIN, ROLES, Double
+from .support import EMBEDDED, FAKE, PLAIN, ROLES, Double, unique, zip_of
 
 if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _double_of(item: pytest.Item) -> str:
     callspec = getattr(item, "callspec", None)
     parameters: dict[str, Any] = callspec.params if callspec is not None else {}
-    chosen = parameters.get("double_name", parameters.get("dynamodb_name"))
+    chosen = parameters.get("double_name", parameters.get("moto_or_embedded"))
     if chosen is not None:
         return str(chosen)
     if item.get_closest_marker("embedded") is None:
@@ -145,7 +146,17 @@ def _fake() -> Double:
         provisioned_seconds=0.5,
         shift_seconds=0.5,
     )
-    return Double(FAKE, fake.client(PLAIN), REGION, ACCOUNT, clock.sleep, put_object, FAKE_UPDATE_SECONDS)
+    return Double(
+        FAKE,
+        fake.client(PLAIN),
+        REGION,
+        ACCOUNT,
+        clock.sleep,
+        put_object,
+        FAKE_UPDATE_SECONDS,
+        layer=lambda: f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:shared:1",
+        network=lambda: ("subnet-1", "sg-1"),
+    )
 
 
 def _embedded(instance: embedded_aws.Instance) -> Double:
@@ -155,8 +166,29 @@ def _embedded(instance: embedded_aws.Instance) -> Double:
         s3.create_bucket(Bucket=bucket)
         s3.put_object(Bucket=bucket, Key=key, Body=content)
 
-    client = embedded_client(instance, "lambda")
-    return Double(EMBEDDED, client, instance.region, instance.account, time.sleep, put_object, EMBEDDED_UPDATE_SECONDS)
+    client: LambdaClient = embedded_client(instance, "lambda")
+
+    def layer() -> str:
+        return client.publish_layer_version(LayerName=unique("layer"), Content={"ZipFile": zip_of("layer")})["LayerVersionArn"]
+
+    def network() -> tuple[str, str]:
+        ec2: Any = embedded_client(instance, "ec2")
+        subnet = ec2.describe_subnets()["Subnets"][0]
+        of_vpc = [{"Name": "vpc-id", "Values": [subnet["VpcId"]]}]
+        group = ec2.describe_security_groups(Filters=of_vpc)["SecurityGroups"][0]
+        return subnet["SubnetId"], group["GroupId"]
+
+    return Double(
+        EMBEDDED,
+        client,
+        instance.region,
+        instance.account,
+        time.sleep,
+        put_object,
+        EMBEDDED_UPDATE_SECONDS,
+        layer=layer,
+        network=network,
+    )
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

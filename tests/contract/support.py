@@ -132,6 +132,10 @@ class Double:
     put_object: Callable[[str, str, bytes], None]
     #: How long an update of $LATEST stays InProgress, in seconds of that clock.
     update_seconds: float
+    #: Gives the ARN of a layer version that is there.
+    layer: Callable[[], str]
+    #: Gives a subnet and a security group of one VPC.
+    network: Callable[[], tuple[str, str]]
     made: list[str] = field(default_factory=list)
 
     def arn(self, function: str, qualifier: str | None = None) -> str:

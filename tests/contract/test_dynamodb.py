@@ -24,7 +24,7 @@ TRANSACT = source("Amazon DynamoDB API reference, TransactWriteItems")
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     doubles = [pytest.param(MOTO), pytest.param(EMBEDDED, marks=pytest.mark.embedded)]
-    metafunc.parametrize("dynamodb_name", doubles)
+    metafunc.parametrize("moto_or_embedded", doubles)
 
 
 @dataclass
@@ -62,8 +62,8 @@ class Table:
 
 
 @pytest.fixture
-def client(dynamodb_name: str, request: pytest.FixtureRequest) -> Iterator[DynamoDBClient]:
-    if dynamodb_name == EMBEDDED:
+def client(moto_or_embedded: str, request: pytest.FixtureRequest) -> Iterator[DynamoDBClient]:
+    if moto_or_embedded == EMBEDDED:
         yield embedded_client(request.getfixturevalue("embedded"), "dynamodb")
         return
     with mock_aws():

@@ -43,7 +43,7 @@ class Functions:
         settings = configuration.defaults(names.name, self._store.region)
         settings |= {key: params[key] for key in ("PackageType", "Architectures") if key in params}
         settings = configuration.overlay(settings, params, names.name)
-        code, location = self._code(params["Code"])
+        code, location = self._code(params["Code"], settings["PackageType"])
         now = self._store.clock()
         latest = Version(
             number=LATEST,
@@ -91,7 +91,7 @@ class Functions:
     def update_code(self, params: Params) -> Answer:
         function = self._updatable(params)
         latest = function.latest
-        code, location = self._code(params)
+        code, location = self._code(params, latest.settings["PackageType"])
         settings = latest.settings | code
         if "Architectures" in params:
             settings["Architectures"] = list(params["Architectures"])
@@ -216,15 +216,23 @@ class Functions:
         function.provisioned.pop(number, None)
         function.invoke_configs.pop(number, None)
 
-    def _code(self, code: Params) -> tuple[Settings, dict[str, Any]]:
-        """What the code adds to the settings, and where GetFunction says it lies."""
-        if "ImageUri" in code:
+    def _code(self, code: Params, package_type: str) -> tuple[Settings, dict[str, Any]]:
+        """What the code adds to the settings, and where GetFunction says it lies.
+
+        A function keeps its package type for life; AWS's sentences are in umihico/pythonista-chromeless#19 and
+        appleboy/lambda-action#28.
+        """
+        if "ImageUri" in code and package_type == "Zip":
+            raise invalid_parameter("Please don't provide ImageUri when updating a function with packageType Zip.")
+        if "ImageUri" not in code and package_type == "Image":
+            raise invalid_parameter("Please provide ImageUri when updating a function with packageType Image.")
+        if package_type == "Image":
             uri: str = code["ImageUri"]
             repository, _, digest = uri.partition("@")
             digest = digest.removeprefix("sha256:") or hashlib.sha256(uri.encode()).hexdigest()
             resolved = f"{repository.rsplit(':', 1)[0] if ':' in repository else repository}@sha256:{digest}"
             location = {"RepositoryType": "ECR", "ImageUri": uri, "ResolvedImageUri": resolved}
-            return {"CodeSha256": digest, "CodeSize": 0, "PackageType": "Image"}, location
+            return {"CodeSha256": digest, "CodeSize": 0}, location
         content = code["ZipFile"] if "ZipFile" in code else self._object(code)
         digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
         url = f"https://awslambda-{self._store.region}-tasks.s3.{self._store.region}.amazonaws.com/{digest}"

@@ -238,10 +238,19 @@ class FakeLambda:
         assert self._model is not None
         return self._do(self._model.operation_model(operation), params)
 
-    def create(self, name: str, code: bytes = b"code", *, publish: bool = False, **configuration: Any) -> str:
-        """A new function, Active at once. Returns its ARN. `configuration` is as for CreateFunction."""
-        wanted = {"Role": ROLE.format(account=self.account), "Runtime": "python3.13", "Handler": "app.handler"}
-        answer = self.quietly("CreateFunction", FunctionName=name, Code={"ZipFile": code}, **(wanted | configuration))
+    def create(
+        self, name: str, code: bytes = b"code", *, image: str | None = None, publish: bool = False, **configuration: Any
+    ) -> str:
+        """A new function, Active at once. Returns its ARN. `configuration` is as for CreateFunction.
+
+        With `image` (a URI) it is a container image's function and has no `code`.
+        """
+        wanted: dict[str, Any] = {"Role": ROLE.format(account=self.account)}
+        if image is None:
+            wanted |= {"Runtime": "python3.13", "Handler": "app.handler", "Code": {"ZipFile": code}}
+        else:
+            wanted |= {"PackageType": "Image", "Code": {"ImageUri": image}}
+        answer = self.quietly("CreateFunction", FunctionName=name, **(wanted | configuration))
         self._settle_now(name)
         if publish:
             self.publish(name)

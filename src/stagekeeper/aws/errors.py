@@ -6,16 +6,19 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 
 
 class CallFailed(Exception):
-    """A call did not do what it was for.
+    """A call did not do what it was for, and AWS said so."""
 
-    ``unanswered``: no answer came, or an answer that says nothing about the effect (a 5xx): it may still happen.
-    """
-
-    def __init__(self, what: str, why: str, *, unanswered: bool) -> None:
+    def __init__(self, what: str, why: str) -> None:
         super().__init__(f"{what}: {why}")
         self.what = what
         self.why = why
-        self.unanswered = unanswered
+
+
+class Unanswered(CallFailed):
+    """No answer came, or one that says nothing about the effect (a 5xx): it may still happen. Worth another try.
+
+    The state machine retries a task that fails with this name.
+    """
 
 
 class PreconditionFailed(CallFailed):
@@ -57,13 +60,13 @@ def translated(what: str, error: ClientError | BotoCoreError) -> CallFailed:
     """The exception that says what ``error`` means for a call that was to do ``what``."""
     why = spelled(error)
     if not isinstance(error, ClientError):
-        return CallFailed(what, why, unanswered=not isinstance(error, _NEVER_SENT))
+        return CallFailed(what, why) if isinstance(error, _NEVER_SENT) else Unanswered(what, why)
     match error_code(error):
         case "PreconditionFailedException":
-            return PreconditionFailed(what, why, unanswered=False)
+            return PreconditionFailed(what, why)
         case "ResourceConflictException":
-            return AlreadyThere(what, why, unanswered=False)
+            return AlreadyThere(what, why)
         case "ResourceNotFoundException":
-            return NotThere(what, why, unanswered=False)
+            return NotThere(what, why)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    return CallFailed(what, why, unanswered=status >= 500)
+    return Unanswered(what, why) if status >= 500 else CallFailed(what, why)

@@ -13,7 +13,7 @@ from typing import Any
 
 from stagekeeper.aws import items
 from stagekeeper.aws.clock import Clock, iso
-from stagekeeper.aws.errors import CallFailed
+from stagekeeper.aws.errors import Unanswered
 from stagekeeper.aws.store import Store
 from stagekeeper.aws.table import (
     Check,
@@ -250,7 +250,7 @@ class Journal:
                 if 0 in refused.failed:
                     raise Superseded(f"operation {record.operation_id} has ended already") from refused
                 self._step_aside()
-        raise CallFailed(f"asking for the lock of service {record.service}", "others were faster every time", unanswered=False)
+        raise Unanswered(f"asking for the lock of service {record.service}", "others were faster every time")
 
     # The end.
 
@@ -341,4 +341,4 @@ class Journal:
                     keys = ", ".join(writes[index].key.sk for index in sorted(refused.failed - {len(writes)}))
                     raise Superseded(f"{keys} changed in the meantime") from refused
                 self._step_aside()
-        raise CallFailed(f"changing the lock of service {record.service}", "others were faster every time", unanswered=False)
+        raise Unanswered(f"changing the lock of service {record.service}", "others were faster every time")

@@ -216,7 +216,7 @@ class LambdaApi:
                 raise
             code = error.why.partition(":")[0]
             why = f"{code} (AWS's message is withheld: it holds values of the environment)"
-            raise type(error)(what, why, unanswered=error.unanswered) from None
+            raise type(error)(what, why) from None
 
     def update_code_and_publish(
         self, arn: FunctionArn, artifact: Artifact, architectures: Sequence[str], revision_id: str

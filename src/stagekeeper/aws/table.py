@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stagekeeper.aws.clock import Clock
-from stagekeeper.aws.errors import CallFailed, error_code, spelled
+from stagekeeper.aws.errors import CallFailed, Unanswered, error_code, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -139,7 +139,7 @@ class Table:
                     break
                 self._clock.sleep(0.05 * 2**attempt)
             else:
-                raise CallFailed("reading the state table", "DynamoDB left keys unprocessed", unanswered=False)
+                raise Unanswered("reading the state table", "DynamoDB left keys unprocessed")
         return found
 
     def _get_chunk(self, chunk: list[dict[str, str]], found: dict[Key, dict[str, Any]]) -> list[dict[str, str]]:
@@ -189,7 +189,7 @@ class Table:
             except BotoCoreError as error:
                 raise self._failed("writing", ", ".join(w.key.sk for w in writes[:3]), error) from error
             self._clock.sleep(0.05 * 2**attempt)
-        raise CallFailed("writing the state table", "other transactions were in the way all the time", unanswered=False)
+        raise Unanswered("writing the state table", "other transactions were in the way all the time")
 
     def put(self, put: Put) -> None:
         """One item, without a transaction. Its condition must be None."""
@@ -199,7 +199,7 @@ class Table:
             raise self._failed("writing", put.key.sk, error) from error
 
     def _failed(self, doing: str, what: str, error: ClientError | BotoCoreError) -> CallFailed:
-        return CallFailed(f"{doing} {what} of table {self._name}", spelled(error), unanswered=True)
+        return translated(f"{doing} {what} of table {self._name}", error)
 
 
 def _key(key: Key) -> dict[str, str]:

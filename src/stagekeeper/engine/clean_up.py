@@ -10,7 +10,7 @@ from stagekeeper.domain.operation import Phase, Status
 from stagekeeper.domain.plan import Plan
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.mandate import Mandate
-from stagekeeper.engine.report import succeeded
+from stagekeeper.engine.report import ended, subject_of
 from stagekeeper.engine.step import Step, resume
 
 
@@ -27,7 +27,7 @@ def clean_up(deps: Deps, operation_id: OperationId) -> Step:
         for drop in plan.drops:
             mandate.check_now()
             deps.lambda_api.delete_alias(drop.arn, plan.stage)
-    end = succeeded(deps, operation_id, plan, record.published)
+    end = ended(deps, subject_of(record), plan, record.published)
     deps.journal.end(record, Status.ENDED, end, None if stage is None else _without_dropped(stage, plan))
     return end
 

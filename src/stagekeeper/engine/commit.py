@@ -13,7 +13,7 @@ from stagekeeper.domain.plan import Plan
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.move import target_of
-from stagekeeper.engine.report import succeeded
+from stagekeeper.engine.report import ended, subject_of
 from stagekeeper.engine.step import Go, Step, resume
 
 
@@ -24,7 +24,7 @@ def commit(deps: Deps, operation_id: OperationId) -> Step:
         return resume(record)
     record = deps.journal.begin(record, Phase.COMMIT)
     plan = Bodies(deps.artifacts).plan_of(record)
-    end = None if plan.drops else succeeded(deps, operation_id, plan, record.published)
+    end = None if plan.drops else ended(deps, subject_of(record), plan, record.published)
     stage, movement = None, None
     if plan.stage is not None:
         stage = _stage_after(deps, record, plan, plan.stage)

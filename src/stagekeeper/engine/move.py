@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stagekeeper.aws.bodies import Bodies
-from stagekeeper.aws.errors import AlreadyThere, CallFailed, NotThere, PreconditionFailed
+from stagekeeper.aws.errors import AlreadyThere, NotThere, PreconditionFailed, Unanswered
 from stagekeeper.domain.converge import Done, Foreign, TryAgain, after_failed_precondition
 from stagekeeper.domain.model import OperationId, StageName, VersionNumber
 from stagekeeper.domain.operation import Phase, Status
@@ -86,8 +86,8 @@ class _Mover:
                     pass
                 except NotThere as error:
                     return self._drifted(item, before, f"nothing to move ({error.why})")
-                except CallFailed as error:
-                    if not error.unanswered or attempt == _ATTEMPTS:
+                except Unanswered:
+                    if attempt == _ATTEMPTS:
                         raise
                     continue
             seen = self._api.alias(item.arn, self._stage)

@@ -18,7 +18,7 @@ from stagekeeper.domain.request import DeployRequest, Request, RollbackRequest, 
 from stagekeeper.domain.rollback import RollbackWish, admit_rollback, plan_rollback
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.gather import deploy_facts, in_parallel, recorded, rollback_facts
-from stagekeeper.engine.report import nothing_to_do, planned
+from stagekeeper.engine.report import Subject, ended, planned, subject_of
 from stagekeeper.engine.step import Step, failed, resume
 
 
@@ -34,7 +34,7 @@ def prepare(deps: Deps, operation_id: OperationId) -> Step:
         case Refusal():
             return _end(deps, record, Status.REFUSED, failed(decision, operation_id))
         case Unchanged():
-            end = nothing_to_do("unchanged", operation_id, record.kind, record.service, record.stage, decision)
+            end = ended(deps, subject_of(record), decision, {})
             return _end(deps, record, Status.UNCHANGED, end)
         case Plan():
             return resume(deps.journal.record_intent(record, decision, Bodies(deps.artifacts).put_plan(decision)))
@@ -49,10 +49,8 @@ def dry_run(deps: Deps, operation_id: OperationId, request: Request | Refusal) -
     match decision:
         case Refusal():
             return failed(decision, operation_id)
-        case Unchanged():
-            return nothing_to_do("planned", operation_id, kind_of(request), request.common.service, request.stage, decision)
-        case Plan():
-            return planned(operation_id, decision)
+        case Plan() | Unchanged():
+            return planned(Subject(operation_id, kind_of(request), request.common.service, request.stage), decision)
     assert_never(decision)
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from stagekeeper.aws.errors import CallFailed
+from stagekeeper.aws.errors import CallFailed, Unanswered
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.engine.deps import Deps
@@ -30,7 +30,10 @@ class Trouble:
 
 def trouble_of(error: CallFailed) -> Trouble:
     return Trouble(
-        Code.COMPENSATED, f"{error.what[:1].upper()}{error.what[1:]} failed: {error.why}.", error.what, error.unanswered
+        Code.COMPENSATED,
+        f"{error.what[:1].upper()}{error.what[1:]} failed: {error.why}.",
+        error.what,
+        isinstance(error, Unanswered),
     )
 
 

@@ -47,6 +47,7 @@ def install(settings: Settings) -> None:
     lambda_svc = import_module("ministack.services.lambda_svc")
     stepfunctions = import_module("ministack.services.stepfunctions")
     provisioners = import_module("ministack.services.cloudformation.provisioners")
+    app = import_module("ministack.app")
 
     from stagekeeper.embedded.fidelity import (
         lambda_aliases,
@@ -59,11 +60,13 @@ def install(settings: Settings) -> None:
         lambda_updates,
         lambda_urls,
         lambda_versions,
+        secure_transport,
         stepfunctions_definitions,
         stepfunctions_executions,
     )
     from stagekeeper.embedded.fidelity.door import Door
 
+    secure_transport.install(app)
     door = Door()
     if settings.throttle:
         lambda_throttle.install(door, lambda_svc)
