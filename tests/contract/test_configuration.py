@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .support import Double, recorded, reference, refused, source, unique, zip_of
+from .support import EMBEDDED, Double, recorded, reference, refused, source, unique, wrong_on, zip_of
 
 
 @reference("UpdateFunctionConfiguration")
@@ -135,6 +135,7 @@ def test_the_architecture_comes_with_the_code(double: Double) -> None:
 
 
 @recorded("TestLambdaFunction::test_update_lambda_exceptions", "2026-01-12")
+@wrong_on(EMBEDDED, "takes any runtime")
 def test_an_unknown_runtime_is_refused(double: Double) -> None:
     name = double.function()
 
@@ -145,6 +146,7 @@ def test_an_unknown_runtime_is_refused(double: Double) -> None:
 
 
 @recorded("TestLambdaFunction::test_update_lambda_exceptions", "2026-01-12")
+@wrong_on(EMBEDDED, "takes any text as a role on an update")
 def test_a_role_that_is_no_arn_is_refused(double: Double) -> None:
     name = double.function()
 
@@ -153,6 +155,7 @@ def test_a_role_that_is_no_arn_is_refused(double: Double) -> None:
 
 
 @recorded("TestLambdaSizeLimits::test_large_environment_variables_fails")
+@wrong_on(EMBEDDED, "takes an environment of any size")
 def test_an_environment_has_at_most_4_kb(double: Double) -> None:
     name = double.function()
 
@@ -201,6 +204,7 @@ def test_an_images_code_lies_in_ecr(double: Double) -> None:
 
 
 @source("umihico/pythonista-chromeless#19, AWS's own answer")
+@wrong_on(EMBEDDED, "lets a package become an image")
 def test_a_package_does_not_become_an_image(double: Double) -> None:
     name = double.function()
 
@@ -213,6 +217,7 @@ def test_a_package_does_not_become_an_image(double: Double) -> None:
 
 
 @source("appleboy/lambda-action#28, AWS's own answer")
+@wrong_on(EMBEDDED, "lets an image become a package")
 def test_an_image_does_not_become_a_package(double: Double) -> None:
     name = image_function(double, image_of(double, "one"))
 

@@ -208,6 +208,21 @@ def test_every_update_renews_the_last_modified_time(double: Double) -> None:
     assert after > before
 
 
+@source("botocore's waiters for Lambda: function_active_v2 and function_updated_v2 poll GetFunction")
+@pytest.mark.parametrize("waiter", ["function_active_v2", "function_updated_v2"])
+def test_the_newer_waiters_poll_get_function_and_nothing_else(double: Double, waiter: str) -> None:
+    name, asked = double.function(), set[str]()
+
+    def note(event_name: str, **_: Any) -> None:
+        asked.add(event_name.rpartition(".")[2])
+
+    double.client.meta.events.register_first("before-send.lambda.*", note)
+
+    double.client.get_waiter(waiter).wait(FunctionName=name)  # type: ignore[call-overload]
+
+    assert asked == {"GetFunction"}
+
+
 @reference("GetFunction")
 def test_a_functions_code_lies_in_s3(double: Double) -> None:
     code = double.client.get_function(FunctionName=double.function())["Code"]

@@ -123,3 +123,23 @@ def test_an_object_that_is_not_there_is_a_403_without_permission_to_list(embedde
 
     with refused("403", 403):
         reader.head_object(Bucket=name, Key="missing.zip")
+
+
+@pytest.mark.embedded
+@source("AWS IAM user guide, global condition keys, aws:SecureTransport: every endpoint of AWS is reached over TLS")
+def test_a_bucket_that_asks_for_tls_is_readable(embedded: embedded_aws.Instance) -> None:
+    name, s3 = unique("bucket"), embedded_client(embedded, "s3")
+    s3.create_bucket(Bucket=name)
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    s3.put_bucket_policy(Bucket=name, Policy=policy)
+
+    s3.put_object(Bucket=name, Key="one.zip", Body=CONTENT)
+
+    assert s3.get_object(Bucket=name, Key="one.zip")["Body"].read() == CONTENT

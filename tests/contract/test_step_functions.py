@@ -228,6 +228,16 @@ def test_a_fail_state_gives_the_execution_its_error_and_cause(machines: Machines
     assert json.loads(shown["cause"]) == {"message": "held"}
 
 
+@source("AWS Step Functions developer guide, Succeed state: Output may be JSONata")
+def test_a_succeed_state_gives_the_execution_its_output(machines: Machines) -> None:
+    succeeds = {"Type": "Succeed", "Output": "{% $states.input.output %}"}
+    definition = {"QueryLanguage": "JSONata", "StartAt": "Done", "States": {"Done": succeeds}}
+
+    shown = machines.run(definition, {"output": {"outcome": "succeeded"}, "scratch": 1})
+
+    assert (shown["status"], json.loads(shown["output"])) == ("SUCCEEDED", {"outcome": "succeeded"})
+
+
 @source("AWS Step Functions developer guide, Transforming data with JSONata: an undefined result is an error")
 def test_an_expression_without_a_result_fails_the_execution(machines: Machines) -> None:
     passes = {"Type": "Pass", "Output": "{% $states.input.missing %}", "End": True}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .support import LATEST, Double, recorded, reference, refused, source, unique
+from .support import EMBEDDED, LATEST, Double, recorded, reference, refused, source, unique, wrong_on
 
 
 @recorded("TestLambdaUrl::test_url_config_deletion_without_qualifier")
@@ -44,6 +44,20 @@ def test_the_list_has_the_urls_of_function_and_aliases(double: Double) -> None:
     listed = double.client.list_function_url_configs(FunctionName=name)["FunctionUrlConfigs"]
 
     assert sorted(config["FunctionArn"] for config in listed) == [double.arn(name), double.arn(name, "live")]
+
+
+@source("AWS Lambda API reference, ListFunctionUrlConfigs: MaxItems has a maximum of 50")
+@wrong_on(EMBEDDED, "gives all of them at once")
+def test_the_list_gives_at_most_50_urls_at_a_time(double: Double) -> None:
+    name = double.function_with_versions(1)
+    for number in range(51):
+        double.alias(name, "1", f"alias-{number:02}")
+        double.client.create_function_url_config(FunctionName=name, Qualifier=f"alias-{number:02}", AuthType="NONE")
+
+    first = double.client.list_function_url_configs(FunctionName=name)
+    second = double.client.list_function_url_configs(FunctionName=name, Marker=first["NextMarker"])
+
+    assert (len(first["FunctionUrlConfigs"]), len(second["FunctionUrlConfigs"])) == (50, 1)
 
 
 @recorded("TestLambdaUrl::test_url_config_lifecycle")

@@ -17,13 +17,14 @@ import boto3
 import pytest
 
 from stagekeeper.embedded import instance
+from stagekeeper.embedded.deploy import ROOT_KEY
 from stagekeeper.embedded.instance import Instance
 
 ROOT = Path(__file__).resolve().parents[2]
 IN_PROGRESS_SECONDS = 0.1
 
 
-def client(of: Instance, service: Any, key: str = "test", secret: str = "test") -> Any:
+def client(of: Instance, service: Any, key: str = ROOT_KEY, secret: str = ROOT_KEY) -> Any:
     return boto3.client(
         service, endpoint_url=of.endpoint, region_name=of.region, aws_access_key_id=key, aws_secret_access_key=secret
     )

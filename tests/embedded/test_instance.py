@@ -154,7 +154,7 @@ def test_without_its_tool_environment_it_says_what_to_run(checkout: Path) -> Non
 def test_a_tool_environment_with_another_version_is_refused_in_a_sentence(checkout: Path) -> None:
     """An environment without ministack at all is the nearest other version there is on this machine."""
     (checkout / ".tools" / "ministack").unlink()
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", checkout / ".tools" / "ministack"], check=True)  # noqa: S603
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", checkout / ".tools" / "ministack"], check=True)
 
     with pytest.raises(EmbeddedError, match=r"written for ministack .*, but no ministack is installed"):
         instance.start(None, checkout)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import concurrent.futures
 
-from .conftest import ROOT, Account, zipped
+import pytest
+
+from stagekeeper.embedded import instance
+
+from .conftest import ROOT, Account, client, zipped
 
 
 def test_an_exception_arrives_under_its_classs_name(account: Account) -> None:
@@ -96,12 +100,22 @@ def test_an_update_lets_the_invocation_that_is_running_finish(account: Account) 
     assert account.invoke(name, 0) == "new"
 
 
-def test_a_function_that_is_not_active_yet_cannot_be_invoked(account: Account) -> None:
-    lambda_ = account.client("lambda")
-    members = {"Runtime": "python3.13", "Role": account.role, "Handler": "app.handler"}
-    lambda_.create_function(FunctionName="pending", Code={"ZipFile": zipped("def handler(e, c): return 1")}, **members)
-
+def test_a_function_that_is_not_active_yet_cannot_be_invoked() -> None:
+    slow = instance.start(None, ROOT, in_progress_seconds=60)
     try:
-        lambda_.invoke(FunctionName="pending")
-    except lambda_.exceptions.ResourceConflictException as refused:
-        assert "currently in the following state: Pending" in str(refused)  # noqa: PT017 - the window may be over
+        role = client(slow, "iam").create_role(
+            RoleName="any", AssumeRolePolicyDocument='{"Version": "2012-10-17", "Statement": []}'
+        )
+        lambda_ = client(slow, "lambda")
+        lambda_.create_function(
+            FunctionName="pending",
+            Runtime="python3.13",
+            Role=role["Role"]["Arn"],
+            Handler="app.handler",
+            Code={"ZipFile": zipped("def handler(event, context): return 1")},
+        )
+
+        with pytest.raises(lambda_.exceptions.ResourceConflictException, match="following state: Pending"):
+            lambda_.invoke(FunctionName="pending")
+    finally:
+        instance.stop(slow)

@@ -66,7 +66,7 @@ def translated(what: str, error: ClientError | BotoCoreError) -> CallFailed:
             return PreconditionFailed(what, why)
         case "ResourceConflictException":
             return AlreadyThere(what, why)
-        case "ResourceNotFoundException":
+        case "ResourceNotFoundException" | "ProvisionedConcurrencyConfigNotFoundException":
             return NotThere(what, why)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
     return Unanswered(what, why) if status >= 500 else CallFailed(what, why)

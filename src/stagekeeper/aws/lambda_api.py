@@ -156,6 +156,14 @@ class LambdaApi:
         version = None if found == "$LATEST" else VersionNumber.parse(found)
         return AliasSeen(version, answer["RevisionId"], weighted=bool(weights))
 
+    def provisioned_concurrency_is_moving(self, arn: FunctionArn, alias: str) -> bool:
+        """Whether AWS is shifting the alias's provisioned concurrency at the moment. Raises CallFailed."""
+        call = partial(self._clients.alias.get_provisioned_concurrency_config, FunctionName=arn, Qualifier=alias)
+        try:
+            return self._paced(f"reading the provisioned concurrency of {arn}:{alias}", call)["Status"] == "IN_PROGRESS"
+        except NotThere:
+            return False
+
     def versions(self, arn: FunctionArn) -> list[VersionMade]:
         """Every published version, all pages of 50. Raises CallFailed."""
         found: list[VersionMade] = []

@@ -127,6 +127,8 @@ def environment(instance: Instance, caller: Mapping[str, str]) -> dict[str, str]
         "AWS_REGION": instance.region,
         "AWS_EC2_METADATA_DISABLED": "true",
         "SAM_CLI_TELEMETRY": "0",
+        # Seconds between two looks at the stack: nobody limits the rate here, and the default is 5.
+        "SAM_CLI_POLL_DELAY": "0.3",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         # Handlers run on ministack's own interpreter here, so their zip is made for it (see src/Makefile).
         "BUILD_PYTHON": str(interpreter(instance.root)),

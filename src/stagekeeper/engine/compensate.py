@@ -20,6 +20,7 @@ from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ende
 from stagekeeper.domain.plan import Move, Plan, Publish, Published
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
+from stagekeeper.engine.alias_look import look
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.mandate import Mandate
 from stagekeeper.engine.move import target_of
@@ -139,7 +140,7 @@ class _Undoer:
             # Untouched, as GetFunction shows at no cost; its RevisionId is the one that the plan knew.
             self._served(item, item.before, item.revision_id)
             return True
-        decision = undo(api.alias(item.arn, self._stage), item.before, target)
+        decision = undo(look(self._deps, self._mandate, item.arn, self._stage), item.before, target)
         match decision:
             case NothingToUndo(revision_id=revision_id):
                 if item.before is not None:

@@ -10,6 +10,7 @@ from stagekeeper.domain.operation import Phase, Status
 from stagekeeper.domain.plan import Move
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.domain.refusal import Code
+from stagekeeper.engine.alias_look import look
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.mandate import Mandate
 from stagekeeper.engine.step import Go, Step, resume
@@ -50,6 +51,7 @@ class _Mover:
     """Moves one alias after the other; shared by the threads."""
 
     def __init__(self, deps: Deps, mandate: Mandate, record: OperationRecord, stage: StageName, *, overwrite: bool) -> None:
+        self._deps = deps
         self._api = deps.lambda_api
         self._mandate = mandate
         self._record = record
@@ -69,7 +71,7 @@ class _Mover:
         try:
             return self._api.create_alias(item.arn, self._stage, target)
         except AlreadyThere:
-            seen = self._api.alias(item.arn, self._stage)
+            seen = look(self._deps, self._mandate, item.arn, self._stage)
             if seen is not None and seen.version == target and not seen.weighted:
                 return seen.revision_id
             sentence = f"Function {item.function} ({item.arn}) got an alias {self._stage} from somebody else meanwhile."
@@ -90,7 +92,7 @@ class _Mover:
                     if attempt == _ATTEMPTS:
                         raise
                     continue
-            seen = self._api.alias(item.arn, self._stage)
+            seen = look(self._deps, self._mandate, item.arn, self._stage)
             decision = after_failed_precondition(seen, before, target, overwrite=self._overwrite)
             match decision:
                 case Done(revision_id=found):

@@ -1,2 +1,2 @@
-def handler(event: object, context: object) -> str:
+def handler(_event: object, _context: object) -> str:
     return "hello"
