@@ -98,6 +98,8 @@ class LambdaApi:
             reason = f"State Failed: {answer.get('StateReason', 'no reason given')}"
         elif update == "Failed":
             reason = str(answer.get("LastUpdateStatusReason", "no reason given"))
+        if (hidden := _hidden_environment(answer)) is not None:
+            return Unreadable(f"the environment of function {function_name}", hidden)
         configuration = canonical(answer)
         return LatestSeen(
             arn=FunctionArn(unqualified(str(answer["FunctionArn"]))),
@@ -261,7 +263,15 @@ class LambdaApi:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
 
+def _hidden_environment(answer: Mapping[str, Any]) -> str | None:
+    """Why AWS left the environment's values out of an answer: it does so, without failing, where it may not decrypt them."""
+    error = answer.get("Environment", {}).get("Error")
+    return None if error is None else f"{error.get('ErrorCode')}: {error.get('Message')}"
+
+
 def _made(answer: Mapping[str, Any]) -> VersionMade:
+    if (hidden := _hidden_environment(answer)) is not None:
+        raise CallFailed(f"reading the environment of {answer['FunctionArn']}", hidden)
     return VersionMade(
         version=VersionNumber.parse(str(answer["Version"])),
         content=Content(str(answer["CodeSha256"]), digest(canonical(answer))),
