@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -154,7 +155,7 @@ def test_without_its_tool_environment_it_says_what_to_run(checkout: Path) -> Non
 def test_a_tool_environment_with_another_version_is_refused_in_a_sentence(checkout: Path) -> None:
     """An environment without ministack at all is the nearest other version there is on this machine."""
     (checkout / ".tools" / "ministack").unlink()
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", checkout / ".tools" / "ministack"], check=True)
+    venv.create(checkout / ".tools" / "ministack", with_pip=False)
 
     with pytest.raises(EmbeddedError, match=r"written for ministack .*, but no ministack is installed"):
         instance.start(None, checkout)
@@ -214,7 +215,7 @@ def test_what_one_that_died_left_is_cleared_away(started: Instance) -> None:
 
 
 def test_another_process_that_got_its_number_is_left_alone(started: Instance) -> None:
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:  # noqa: S603
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
         time.sleep(0.1)
         instance.stop(dataclasses.replace(started, pid=stranger.pid))
 

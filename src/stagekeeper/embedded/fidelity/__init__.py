@@ -60,6 +60,7 @@ def install(settings: Settings) -> None:
         lambda_updates,
         lambda_urls,
         lambda_versions,
+        s3_rules,
         secure_transport,
         stepfunctions_definitions,
         stepfunctions_executions,
@@ -67,6 +68,7 @@ def install(settings: Settings) -> None:
     from stagekeeper.embedded.fidelity.door import Door
 
     secure_transport.install(app)
+    s3_rules.install(import_module("ministack.services.s3"), iam_evaluator, import_module("ministack.core.router"))
     door = Door()
     if settings.throttle:
         lambda_throttle.install(door, lambda_svc)

@@ -60,6 +60,7 @@ class _Updates:
     def settle_later(self, name: str, _delay: float) -> None:
         """ministack schedules the end of every creation and update through this."""
         function = self._lambda._functions[name]
+        _take_image_digest(function["config"])
         token = function["update_token"] = self._lambda.new_uuid()
         if function["config"].get("State") == "Pending" and not function["versions"]:
             mark_pending(function["config"])
@@ -152,6 +153,13 @@ class _Updates:
             )
             return fetched
         return None
+
+
+def _take_image_digest(config: dict[str, Any]) -> None:
+    """The code digest of an image is the image's own, in hexadecimal (API reference, FunctionConfiguration)."""
+    _, found, digest = str(config.get("ImageUri", "")).partition("@sha256:")
+    if found:
+        config["CodeSha256"] = digest
 
 
 def _make_active(config: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ def install(app: Any) -> None:
     """Patch the name that ministack's front door calls for each request."""
 
     def make(pin: Callable[[str, bool], None]) -> Callable[[str, bool], None]:
-        def pin_as_secure(source_ip: str, secure_transport: bool) -> None:
+        def pin_as_secure(source_ip: str, _secure_transport: bool) -> None:
             pin(source_ip, True)
 
         return pin_as_secure
