@@ -22,6 +22,7 @@ app.add_typer(local_app, name="local")
 
 _console = Console()
 _errors = Console(stderr=True)
+_WIDE = 4000
 
 
 @app.callback()
@@ -41,18 +42,21 @@ def board(
         _stop(f"The record of service {service} could not be read: {error}.")
     except (ClientError, BotoCoreError) as error:
         _stop(f"Stack {stack} could not be read: {spelled(error)}. Is it deployed in this account and Region?")
-    if not found.stages:
+    if not found.stages and not found.at_work():
         _stop(f"Service {service} has no stages: nothing was deployed to it yet, or its name is another.")
-    _console.print(render(found))
+    # A file or a pipe has no width of its own: there no column is cut.
+    console = _console if _console.is_terminal else Console(width=_WIDE)
+    console.print(render(found))
 
 
 def read_board(service: ServiceName, table_name: str) -> Board:
-    """The record of a service's stages and of the releases they serve."""
+    """The record of a service's stages, of the releases they serve and of who works on it. Raises CallFailed, MalformedItem."""
     store = Store(Table(dynamodb_client(), table_name, SystemClock()))
     stages = store.stages(service)
     numbers = {stage.release for stage in stages if stage.release is not None}
     releases = {number: release for number in numbers if (release := store.release(service, number)) is not None}
-    return Board(service, stages, releases)
+    lock = store.lock(service)
+    return Board(service, stages, releases, lock.holders, lock.queue)
 
 
 def _state_table(stack: str) -> str:

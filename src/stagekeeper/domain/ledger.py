@@ -16,14 +16,15 @@ def pushed(stage: Stage | None, target: ReleaseNumber) -> tuple[ReleaseNumber, .
     return (stage.release, *stage.way_back)[:WAY_BACK_LIMIT]
 
 
-def popped(stage: Stage, target: ReleaseNumber) -> tuple[ReleaseNumber, ...]:
+def popped(stage: Stage, target: ReleaseNumber, steps: int | None) -> tuple[ReleaseNumber, ...]:
     """The way back after a rollback onto ``target``: it and everything newer is popped.
 
+    A release can be there more than once: ``steps`` says which is meant, without them it is the newest.
     A rollback onto the release the stage has already (a mixed or drifted stage being put right) pops nothing.
     """
     if target == stage.release:
         return stage.way_back
-    return stage.way_back[stage.way_back.index(target) + 1 :]
+    return stage.way_back[stage.way_back.index(target) + 1 if steps is None else steps :]
 
 
 def choose_rollback(stage: Stage, release: ReleaseNumber | None, steps: int | None) -> ReleaseNumber | Refusal:

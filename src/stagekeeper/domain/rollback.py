@@ -115,7 +115,7 @@ def plan_rollback(wish: RollbackWish, stage: Stage, facts: RollbackFacts) -> Pla
         keeps=tuple(aliases.keeps),
         settled=aliases.settled,
         joins={},
-        way_back=popped(stage, release.number),
+        way_back=popped(stage, release.number, wish.steps),
         overwrite_drift=wish.overwrite_drift,
         warnings=tuple(warnings),
     )

@@ -6,7 +6,7 @@ commit that got through after all means success.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from stagekeeper.aws.bodies import Bodies
@@ -47,6 +47,7 @@ class _Outcome:
     served: dict[FunctionArn, ServedAlias] = field(default_factory=dict)
     foreign: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def compensate(deps: Deps, operation_id: OperationId, cut_off: CutOff | None) -> Step:
@@ -96,13 +97,17 @@ def _put_back(deps: Deps, record: OperationRecord) -> Step:
     record = deps.journal.begin(record, Phase.COMPENSATE)
     plan = Bodies(deps.artifacts).plan_of(record)
     mandate = Mandate(deps.journal, deps.clock, record)
-    record = _account_for_versions(deps, record, plan)
     outcome = _Outcome()
     if record.stage is not None:
         undoer = _Undoer(deps, mandate, record, record.stage, outcome)
         # apply_all stops at a trouble; an alias that cannot be put back must not keep the others from it: none is returned.
         apply_all(undoer.undo_one, plan.moves, _THREADS)
-    _restore_claims(deps, record, plan)
+    try:
+        record = _account_for_versions(deps, record, plan)
+        _restore_claims(deps, record, plan)
+    except CallFailed as error:
+        # What was moved is back where it was: books that are not quite right must not keep the locks from being released.
+        outcome.warnings.append(f"versions and claims of this operation could not all be accounted for: {error}")
     return _end(deps, record, plan, outcome)
 
 
@@ -214,10 +219,10 @@ def _end(deps: Deps, record: OperationRecord, plan: Plan, outcome: _Outcome) -> 
             f"{record.failure.message} What is where is in blockers; mend the cause, then deploy, or roll back to return to "
             "what the stage served before."
         )
-        refusal = Refusal(Code.NEEDS_ATTENTION, message, (*outcome.stuck, *outcome.foreign))
+        refusal = Refusal(Code.NEEDS_ATTENTION, message, (*outcome.stuck, *outcome.foreign), tuple(outcome.warnings))
         mixed = _with_served(stage or Stage(plan.stage or StageName(""), None, (), {}), outcome.served, mixed=True)
         return _finish(deps, record, Status.NEEDS_ATTENTION, refusal, mixed)
-    refusal = _explained(record, record.failure, outcome.foreign)
+    refusal = _explained(record, record.failure, outcome)
     changed = None if stage is None else _with_served(stage, outcome.served, mixed=stage.mixed)
     return _finish(deps, record, Status.COMPENSATED, refusal, None if changed == stage else changed)
 
@@ -228,19 +233,20 @@ def _finish(deps: Deps, record: OperationRecord, status: Status, refusal: Refusa
     return end
 
 
-def _explained(record: OperationRecord, failure: Refusal, foreign: Sequence[str]) -> Refusal:
+def _explained(record: OperationRecord, failure: Refusal, outcome: _Outcome) -> Refusal:
     """The failure in its user's words. An alias that somebody else moved meanwhile makes it drift: not all is as before."""
+    warnings = (*failure.warnings, *outcome.warnings)
     if failure.code is not Code.COMPENSATED:
-        return failure
+        return replace(failure, warnings=warnings)
     subject = f"service {record.service}" if record.stage is None else f"stage {record.stage} of service {record.service}"
-    if foreign:
+    if outcome.foreign:
         message = (
             f"{record.kind} of {subject} failed: {failure.message} Everything of ours was put back, but somebody else changed "
             "an alias meanwhile; it was left alone. Find out who, then repeat with on_drift: overwrite."
         )
-        return Refusal(Code.DRIFTED, message, (*foreign, *failure.blockers))
+        return Refusal(Code.DRIFTED, message, (*outcome.foreign, *failure.blockers), warnings)
     message = f"{record.kind} of {subject} failed midway and everything was put back. {failure.message}"
-    return Refusal(Code.COMPENSATED, message, failure.blockers, failure.warnings)
+    return Refusal(Code.COMPENSATED, message, failure.blockers, warnings)
 
 
 def _with_served(stage: Stage, served: Mapping[FunctionArn, ServedAlias], *, mixed: bool) -> Stage:

@@ -64,6 +64,7 @@ def install(settings: Settings) -> None:
         secure_transport,
         stepfunctions_definitions,
         stepfunctions_executions,
+        stepfunctions_succeed,
     )
     from stagekeeper.embedded.fidelity.door import Door
 
@@ -83,4 +84,5 @@ def install(settings: Settings) -> None:
     lambda_handlers.install(lambda_svc, lambda_runtime, Path(tempfile.gettempdir()) / "runtime")
     door.open_on(lambda_svc)
     stepfunctions_executions.install(stepfunctions)
+    stepfunctions_succeed.install(stepfunctions)
     stepfunctions_definitions.install(stepfunctions, provisioners)
