@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -18,6 +18,9 @@ from stagekeeper.domain.model import FunctionArn, LogicalName, Release, ReleaseN
 
 #: Longer ways back are cut: the next few are what somebody who wants to roll back looks for.
 SHOWN_WAY_BACK = 5
+
+#: Columns of a "terminal" that is a file or a pipe: there nothing is cut or wrapped.
+_WIDE = 4000
 
 LEGEND = "Each cell: the version that the stage serves, and by which release. Way back: what a rollback reaches, the next first."
 MIXED = "MIXED: an operation failed and could not be put back everywhere; the cells show what is really served."
@@ -55,8 +58,14 @@ class Board:
         return [_line(entry, "holds") for entry in self.holders] + [_line(entry, "waits for") for entry in self.waiters]
 
 
+def show(board: Board, console: Console) -> None:
+    """Print the board; whole, whatever its width, where ``console`` is a file or a pipe."""
+    wide = console if console.is_terminal else Console(file=console.file, width=_WIDE, color_system=None)
+    wide.print(render(board))
+
+
 def render(board: Board) -> Group:
-    """The board for a terminal (or, without colours, for a file)."""
+    """The board as rich takes it."""
     table = RichTable()
     table.add_column(f"service {board.service}", no_wrap=True)
     for stage in board.stages:
@@ -75,7 +84,7 @@ def render(board: Board) -> Group:
 
 def _way_back(stage: Stage) -> str:
     shown = [f"r{number}" for number in stage.way_back[:SHOWN_WAY_BACK]]
-    return " ".join([*shown, *(["…"] if len(stage.way_back) > SHOWN_WAY_BACK else [])]) or "-"
+    return " ".join([*shown, *(["..."] if len(stage.way_back) > SHOWN_WAY_BACK else [])]) or "-"
 
 
 def _style(stage: Stage, arn: FunctionArn) -> str:

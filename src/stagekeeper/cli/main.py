@@ -13,7 +13,7 @@ from stagekeeper.aws.clock import SystemClock
 from stagekeeper.aws.errors import CallFailed, spelled
 from stagekeeper.aws.store import Store
 from stagekeeper.aws.table import MalformedItem, Table, dynamodb_client
-from stagekeeper.cli.board import Board, render
+from stagekeeper.cli.board import Board, show
 from stagekeeper.cli.local import local_app
 from stagekeeper.domain.model import ServiceName
 
@@ -22,7 +22,6 @@ app.add_typer(local_app, name="local")
 
 _console = Console()
 _errors = Console(stderr=True)
-_WIDE = 4000
 
 
 @app.callback()
@@ -41,12 +40,10 @@ def board(
     except (CallFailed, MalformedItem) as error:
         _stop(f"The record of service {service} could not be read: {error}.")
     except (ClientError, BotoCoreError) as error:
-        _stop(f"Stack {stack} could not be read: {spelled(error)}. Is it deployed in this account and Region?")
+        _stop(f"Stack {stack} could not be read: {spelled(error).rstrip('.')}. Is it deployed in this account and Region?")
     if not found.stages and not found.at_work():
         _stop(f"Service {service} has no stages: nothing was deployed to it yet, or its name is another.")
-    # A file or a pipe has no width of its own: there no column is cut.
-    console = _console if _console.is_terminal else Console(width=_WIDE)
-    console.print(render(found))
+    show(found, _console)
 
 
 def read_board(service: ServiceName, table_name: str) -> Board:

@@ -84,14 +84,10 @@ def plan_aliases(
         elif problem is None:
             plan.keeps.append(Keep(alias.function, alias.version, keep_others))
             plan.settled[arn] = alias
-        elif not (overwrite and problem.code is Code.DRIFTED):
-            plan.problems.append(problem)
-        elif isinstance(seen, VersionSeen) and seen.version is not None:
-            # Overwriting says: what AWS serves is not what counts. A kept alias has no wanted version but the recorded one.
-            reason = "put back onto the recorded version: it was moved behind our back"
-            plan.moves.append(Move(alias.function, arn, seen.version, None, alias.version, reason))
         else:
-            plan.problems.append(problem)
+            # Overwriting says: what AWS serves is not what counts. A kept alias has no wanted version but the recorded one.
+            back = Target(alias.function, arn, alias.version, "put back onto the recorded version")
+            _plan_target(plan, stage_name, back, alias, seen, overwrite)
     return plan
 
 

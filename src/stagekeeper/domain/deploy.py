@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import assert_never
 
 from stagekeeper.domain.aliases import AliasPlan, Problem, Target, plan_aliases, refusal, served_versions, unreadable
@@ -100,12 +100,7 @@ def plan_deploy(wish: DeployWish, facts: DeployFacts) -> Plan | Unchanged | Refu
     if len(functions) > MAX_FUNCTIONS:
         sentence = f"Service {wish.service} would have {len(functions)} functions; at most {MAX_FUNCTIONS} are possible."
         problems.append(Problem(Code.INVALID_REQUEST, sentence, str(len(functions))))
-    for name, (part, version) in kept.items():
-        if version is None:
-            sentence = (
-                f"Function {name} of stage {wish.stage} is kept, but no version with its content is on record: name it too."
-            )
-            problems.append(Problem(Code.VERSION_MISSING, sentence, str(part.arn)))
+    problems += _kept_problems(wish, facts, kept)
 
     served = {} if facts.at.stage is None else served_versions(facts.at.stage.aliases)
     publishes, reuses, versions = _realise(wanted, facts, served)
@@ -201,20 +196,26 @@ def _callers(wish: DeployWish, function: WantedFunction, facts: DeployFacts) -> 
 
 def _readiness(function: WantedFunction, facts: DeployFacts) -> list[Problem]:
     """A failed deploy's code must not be published by accident."""
-    claim = facts.claims.get(function.latest.arn)
-    write = None if claim is None else claim.latest_write
-    if write is None or function.artifact is not None or write.operation_id not in facts.failed_writers:
-        return []
-    now = function.latest.content
-    code_left = now.code == write.wanted.code != write.before.code
-    configuration_left = now.configuration == write.wanted.configuration != write.before.configuration
-    if not (code_left or configuration_left):
+    write = _left_over(function, facts)
+    if write is None or function.artifact is not None:
         return []
     sentence = (
         f"$LATEST of function {function.function} ({function.latest.arn}) holds what operation {write.operation_id} left there "
         "when it failed. Give the function's code, or put $LATEST right by your own template."
     )
     return [Problem(Code.FUNCTION_NOT_READY, sentence, write.operation_id)]
+
+
+def _left_over(function: WantedFunction, facts: DeployFacts) -> LatestWrite | None:
+    """The write of a failed deploy that $LATEST still holds, code or configuration; None if there is none."""
+    claim = facts.claims.get(function.latest.arn)
+    write = None if claim is None else claim.latest_write
+    if write is None or write.operation_id not in facts.failed_writers:
+        return None
+    now = function.latest.content
+    code_left = now.code == write.wanted.code != write.before.code
+    configuration_left = now.configuration == write.wanted.configuration != write.before.configuration
+    return write if code_left or configuration_left else None
 
 
 def _doubled(wanted: list[WantedFunction]) -> list[Problem]:
@@ -251,6 +252,33 @@ def _kept_version(facts: DeployFacts, part: ReleaseFunction) -> VersionNumber | 
     stage = facts.at.stage
     alias = None if stage is None or stage.mixed else stage.aliases.get(part.arn)
     return _usable(facts, part.arn, part.content) if alias is None else alias.version
+
+
+def _kept_problems(
+    wish: DeployWish, facts: DeployFacts, kept: Mapping[LogicalName, tuple[ReleaseFunction, VersionNumber | None]]
+) -> list[Problem]:
+    """What stops a partial deploy from keeping the stage's other functions as they are."""
+    if not wish.partial or facts.at.stage is None:
+        return []
+    problems = []
+    for arn, alias in facts.at.stage.aliases.items():
+        if arn not in facts.at.gone:
+            continue
+        sentence = (
+            f"Function {alias.function} ({arn}) exists no more, and this deploy keeps what it does not name. "
+            "Create it again, or deploy all functions that are left, without partial."
+        )
+        problems.append(Problem(Code.FUNCTION_NOT_FOUND, sentence, str(arn)))
+    for name, (part, version) in kept.items():
+        realised = facts.realised.get((part.arn, part.content))
+        if version is None and isinstance(realised, Unreadable):
+            problems.append(unreadable(realised))
+        elif version is None:
+            sentence = (
+                f"Function {name} of stage {wish.stage} is kept, but no version with its content is on record: name it too."
+            )
+            problems.append(Problem(Code.VERSION_MISSING, sentence, str(part.arn)))
+    return problems
 
 
 def _usable(facts: DeployFacts, arn: FunctionArn, content: Content) -> VersionNumber | None:
@@ -349,19 +377,30 @@ def _serves(at: StageFacts, release: ReleaseNumber) -> bool:
 def _claims(
     wish: DeployWish, wanted: list[WantedFunction], publishes: tuple[Publish, ...], facts: DeployFacts
 ) -> dict[FunctionArn, Claim]:
-    """The claims to write before the first effect: new ones, and those whose $LATEST is about to be written."""
+    """The claims to write before the first effect: those that are not yet as this deploy makes them."""
     by_arn = {publish.arn: publish for publish in publishes}
     claims = {}
     for function in wanted:
         arn = function.latest.arn
         old = facts.claims.get(arn)
-        publish = by_arn.get(arn)
-        if publish is not None and publish.updates:
-            given = function.given | (frozenset() if old is None else old.given)
-            write = LatestWrite(wish.operation_id, publish.before, publish.content)
-            claims[arn] = Claim(wish.service, function.function, given, write)
-        elif old is None:
-            claims[arn] = Claim(wish.service, function.function)
-        elif old.function != function.function:
-            claims[arn] = replace(old, function=function.function)
+        given = function.given | (frozenset() if old is None else old.given)
+        write = _latest_write(wish.operation_id, function, by_arn.get(arn), facts)
+        claim = Claim(wish.service, function.function, given, write)
+        if claim != old:
+            claims[arn] = claim
     return claims
+
+
+def _latest_write(
+    operation_id: OperationId, function: WantedFunction, publish: Publish | None, facts: DeployFacts
+) -> LatestWrite | None:
+    """Who answers for $LATEST from now on: this deploy, if it writes it or gives the very code a failed one left there.
+
+    ``before`` is what was there before the failed ones, so that theirs stays recognisable if this deploy fails as well.
+    """
+    left = _left_over(function, facts)
+    retried = left is not None and function.artifact is not None and function.content == function.latest.content
+    if (publish is not None and publish.updates) or retried:
+        return LatestWrite(operation_id, function.latest.content if left is None else left.before, function.content)
+    claim = facts.claims.get(function.latest.arn)
+    return None if claim is None else claim.latest_write

@@ -7,9 +7,11 @@ from enum import StrEnum
 
 
 class Code(StrEnum):
-    """The codes of the public interface that the built operations use, in the order in which they are decided."""
+    """The codes of the public interface that the built operations use, in the order in which they are decided.
 
-    INVALID_REQUEST = "InvalidRequest"
+    A request's form is checked before all of them; an InvalidRequest that shows only under the lock has its place here.
+    """
+
     SERVICE_NOT_FOUND = "ServiceNotFound"
     STAGE_NOT_FOUND = "StageNotFound"
     STAGE_MOVED = "StageMoved"
@@ -17,6 +19,7 @@ class Code(StrEnum):
     NOTHING_TO_ROLL_BACK = "NothingToRollBack"
     FUNCTION_NOT_FOUND = "FunctionNotFound"
     FUNCTION_OWNED_ELSEWHERE = "FunctionOwnedElsewhere"
+    INVALID_REQUEST = "InvalidRequest"
     ALIAS_OWNED_ELSEWHERE = "AliasOwnedElsewhere"
     UNQUALIFIED_CALLERS = "UnqualifiedCallers"
     UNREADABLE = "Unreadable"

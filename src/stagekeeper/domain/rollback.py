@@ -21,7 +21,7 @@ from stagekeeper.domain.model import (
     VersionNumber,
 )
 from stagekeeper.domain.operation import OperationKind
-from stagekeeper.domain.plan import Plan, Unchanged
+from stagekeeper.domain.plan import Move, Plan, Unchanged
 from stagekeeper.domain.refusal import Code, Refusal
 
 
@@ -71,18 +71,15 @@ def plan_rollback(wish: RollbackWish, stage: Stage, facts: RollbackFacts) -> Pla
     targets: list[Target] = []
     for name, part in release.functions.items():
         if part.arn in facts.at.gone:
-            if wish.allow_missing:
-                warnings.append(f"function {name} ({part.arn}) exists no more and was left out")
-            else:
-                problems.append(_gone(name, part.arn))
+            _note_gone(name, part.arn, wish, problems, warnings)
             continue
         version = _usable_version(name, part, release.number, facts, problems, warnings)
         if version is not None:
             targets.append(Target(name, part.arn, version, f"r{release.number} has version {version} here"))
     wanted = {part.arn for part in release.functions.values()}
     for arn, alias in stage.aliases.items():
-        if arn in facts.at.gone and arn not in wanted and not wish.allow_missing:
-            problems.append(_gone(alias.function, arn))
+        if arn in facts.at.gone and arn not in wanted:
+            _note_gone(alias.function, arn, wish, problems, warnings)
     aliases = plan_aliases(
         facts.at,
         wish.stage,
@@ -98,7 +95,7 @@ def plan_rollback(wish: RollbackWish, stage: Stage, facts: RollbackFacts) -> Pla
     served_already = stage.release == release.number and not stage.mixed
     if served_already and not aliases.moves:
         return Unchanged(release.number, tuple(warnings))
-    warnings += _made_again(wish.stage, stage, targets)
+    warnings += _made_again(wish.stage, aliases.moves)
     return Plan(
         kind=OperationKind.ROLLBACK,
         service=wish.service,
@@ -121,9 +118,12 @@ def plan_rollback(wish: RollbackWish, stage: Stage, facts: RollbackFacts) -> Pla
     )
 
 
-def _gone(name: LogicalName, arn: FunctionArn) -> Problem:
+def _note_gone(name: LogicalName, arn: FunctionArn, wish: RollbackWish, problems: list[Problem], warnings: list[str]) -> None:
+    if wish.allow_missing:
+        warnings.append(f"function {name} ({arn}) exists no more and was left out")
+        return
     sentence = f"Function {name} ({arn}) exists no more. Create it again, or repeat with allow_missing: true to go on without it."
-    return Problem(Code.FUNCTION_NOT_FOUND, sentence, str(arn))
+    problems.append(Problem(Code.FUNCTION_NOT_FOUND, sentence, str(arn)))
 
 
 def _usable_version(
@@ -168,10 +168,10 @@ def _usable_version(
     return None
 
 
-def _made_again(stage_name: StageName, stage: Stage, targets: list[Target]) -> list[str]:
+def _made_again(stage_name: StageName, moves: list[Move]) -> list[str]:
     return [
-        f"the alias {stage_name} of function {target.function} is made again: its permissions, function URL, provisioned "
+        f"the alias {stage_name} of function {move.function} is made again: its permissions, function URL, provisioned "
         "concurrency, event source mappings and asynchronous configuration went with the old one and are not back"
-        for target in targets
-        if target.arn not in stage.aliases
+        for move in moves
+        if move.before is None
     ]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from stagekeeper.aws.bodies import Bodies
-from stagekeeper.aws.errors import CallFailed, PreconditionFailed
+from stagekeeper.aws.errors import CallFailed, NotThere, PreconditionFailed
 from stagekeeper.aws.journal import VersionRecord
 from stagekeeper.domain import converge
 from stagekeeper.domain.converge import Foreign, NothingToUndo, PutBack, Unmake, undo
@@ -181,7 +181,11 @@ def _account_for_versions(deps: Deps, record: OperationRecord, plan: Plan) -> Op
     found: dict[FunctionArn, Published] = {}
     versions: list[VersionRecord] = []
     for item in missing:
-        for made in deps.lambda_api.versions(item.arn):
+        try:
+            there = deps.lambda_api.versions(item.arn)
+        except NotThere:
+            continue  # the function was deleted meanwhile, and its versions with it
+        for made in there:
             published = converge.published(item, made.version, made.last_modified)
             if published.ours and made.content == item.content:
                 found[item.arn] = published

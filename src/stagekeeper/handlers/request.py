@@ -94,19 +94,27 @@ class _S3Code(_Strict):
     architectures: Annotated[list[Literal["x86_64", "arm64"]], Field(min_length=1, max_length=1)] | None = None
 
 
+_Variable = Annotated[
+    str,
+    _matches(r"[a-zA-Z]([a-zA-Z0-9_])+", "a variable's name begins with a letter and has two or more of A-Z a-z 0-9 _"),
+]
+
+
 class _EnvironmentInput(_Strict):
-    Variables: dict[str, str]
+    Variables: dict[_Variable, str]
 
 
 class _EphemeralStorageInput(_Strict):
-    Size: Annotated[int, Field(ge=512, le=10240)]
+    Size: Annotated[int, Field(ge=512, le=32768)]
 
 
 class _LoggingInput(_Strict):
     LogFormat: Literal["JSON", "Text"] | None = None
     ApplicationLogLevel: Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"] | None = None
     SystemLogLevel: Literal["DEBUG", "INFO", "WARN"] | None = None
-    LogGroup: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    LogGroup: (
+        Annotated[str, _matches(r"[.\-_/#A-Za-z0-9]{1,512}", "a log group has 1 to 512 of A-Z a-z 0-9 . - _ / #")] | None
+    ) = None
 
 
 class _SnapStartInput(_Strict):
@@ -118,17 +126,20 @@ class _TracingInput(_Strict):
 
 
 class _Configuration(_Strict):
-    """Members of Lambda's UpdateFunctionConfiguration, spelled and bounded as there."""
+    """Members of Lambda's UpdateFunctionConfiguration, spelled and bounded as there.
+
+    The greatest numbers are those of functions on managed instances; for others AWS itself refuses them.
+    """
 
     Description: Annotated[str, Field(max_length=256)] | None = None
     EphemeralStorage: _EphemeralStorageInput | None = None
     Environment: _EnvironmentInput | None = None
-    Handler: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    Handler: Annotated[str, _matches(r"\S{1,128}", "a handler has 1 to 128 characters and no blanks")] | None = None
     LoggingConfig: _LoggingInput | None = None
-    MemorySize: Annotated[int, Field(ge=128, le=10240)] | None = None
+    MemorySize: Annotated[int, Field(ge=128, le=32768)] | None = None
     Runtime: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     SnapStart: _SnapStartInput | None = None
-    Timeout: Annotated[int, Field(ge=1, le=900)] | None = None
+    Timeout: Annotated[int, Field(ge=1, le=5400)] | None = None
     TracingConfig: _TracingInput | None = None
 
 
@@ -139,8 +150,8 @@ class _Function(_Strict):
 
 
 class _Document(_Strict):
-    s3_bucket: str
-    s3_key: str
+    s3_bucket: Annotated[str, Field(min_length=3, max_length=63)]
+    s3_key: Annotated[str, Field(min_length=1, max_length=1024)]
 
 
 class _Source(_Strict):
@@ -260,7 +271,11 @@ def _rollback(raw: dict[str, Any]) -> Request | Refusal:
 def _functions(raw: dict[str, Any], read_document: ReadDocument) -> Mapping[LogicalName, FunctionWish] | Refusal:
     where = "functions"
     if set(raw) == {"s3_bucket", "s3_key"} and all(isinstance(value, str) for value in raw.values()):
-        document = DocumentRef(raw["s3_bucket"], raw["s3_key"])
+        try:
+            place = _Document.model_validate(raw)
+        except ValidationError as error:
+            return _invalid(_sentences(error, where))
+        document = DocumentRef(place.s3_bucket, place.s3_key)
         where = f"functions (s3://{document.s3_bucket}/{document.s3_key})"
         loaded = _load(document, read_document)
         if isinstance(loaded, Refusal):
@@ -282,8 +297,8 @@ def _load(document: DocumentRef, read_document: ReadDocument) -> dict[str, Any] 
         return Refusal(Code.UNREADABLE, f"The functions document {name} could not be read: {body.why}.", (name,))
     try:
         loaded = json.loads(body)
-    except ValueError:
-        return _invalid([f"functions: {name} is not JSON"])
+    except (ValueError, RecursionError):
+        return _invalid([f"functions: {name} is not JSON, or nested too deeply"])
     if not isinstance(loaded, dict):
         return _invalid([f"functions: {name} must hold a JSON object, logical name to function"])
     empty = _nulls(loaded, name)
@@ -301,15 +316,16 @@ def _wish(function: _Function) -> FunctionWish:
 
 
 def _nulls(value: object, place: str) -> list[str]:
-    """Where a null stands, whatever the depth."""
-    if value is None:
-        return [place]
-    inner: list[tuple[object, object]] = []
-    if isinstance(value, dict):
-        inner = list(value.items())
-    elif isinstance(value, list):
-        inner = list(enumerate(value))
-    return [found for key, item in inner for found in _nulls(item, f"{place}.{key}" if place else str(key))]
+    """Where a null stands, whatever the depth: no recursion, which has a limit that a request could reach."""
+    found: list[str] = []
+    ahead: list[tuple[object, str]] = [(value, place)]
+    while ahead:
+        item, where = ahead.pop()
+        if item is None:
+            found.append(where)
+        inner = item.items() if isinstance(item, dict) else enumerate(item) if isinstance(item, list) else ()
+        ahead += reversed([(each, f"{where}.{key}" if where else str(key)) for key, each in inner])
+    return found
 
 
 def _sentences(error: ValidationError, where: str) -> list[str]:
@@ -320,6 +336,8 @@ def _sentences(error: ValidationError, where: str) -> list[str]:
         place = ".".join(([where] if where else []) + parts)
         if mistake["type"] == "extra_forbidden":
             lines.append(f"{place}: {_unknown(parts)}")
+        elif mistake["type"] in ("model_type", "dict_type"):
+            lines.append(f"{place}: must be a JSON object")
         else:
             lines.append(f"{place}: {mistake['msg'].removeprefix('Value error, ')}")
     return lines

@@ -1,0 +1,124 @@
+"""Prints docs/permissions.md from template.yaml: `.venv/bin/python docs/permissions.py > docs/permissions.md`.
+
+A test compares the two, so the page says what is deployed. What a grant is for is written down here, by its Sid.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TEMPLATE = Path(__file__).resolve().parents[1] / "template.yaml"
+
+INTRODUCTION = """\
+# Permissions
+
+Each handler has a role of its own, written right below it in [template.yaml](../template.yaml). The embedded AWS enforces
+them, so the tests and `make demo` run with exactly these. This page is printed from the template by
+[permissions.py](permissions.py); a test compares them.
+
+How to read the column *on*: names are those of the template's resources. `ArtifactBucket/plans/*` are the objects below
+`plans/` in that bucket. `FunctionNamePattern` and `CodeBucketPattern` are the functions and the buckets that the parameters
+of that name match, in this account (functions: and Region); `FunctionNamePattern:*` are their versions and aliases. Without a
+`CodeBucketPattern` there are no such buckets.
+
+Nothing here can delete a function or a version, change a function's role, or touch IAM. No handler can pass a role, use a
+layer or join a network: the members of a function's configuration that would need such a right cannot be given.
+"""
+
+PURPOSE = {
+    "StateTable": "the record: see [state.md](state.md)",
+    "Log": "the function's own log",
+    "Trace": "X-Ray, which has no resources to name",
+    "InvokeHandlers": "run the states",
+    "DeliverLogs": "the state machine's log; AWS offers only the wildcard for these actions",
+    "WriteRequests": "keep the request for the states that follow",
+    "ReadFunctionsDocument": "`functions` that lie in S3",
+    "TellMissingCodeFromForbidden": "without it S3 answers 403 for a key that is not there, which must not count as missing",
+    "ReadFunctions": "what $LATEST, versions and aliases are now",
+    "ReadPolicies": "who calls a function without an alias",
+    "ReadPoliciesAndVersions": "who calls a function without an alias; the highest version number before publishing",
+    "ListMappings": "event source mappings without an alias; lists have no resource to name",
+    "ReadCode": "the identity of the code that a request names; Lambda checks it against the caller when code is updated",
+    "WritePlansAndReports": "put the plan on record; the report of an operation that had nothing to do",
+    "PublishVersions": "make versions",
+    "MoveAliases": "make and move the stage's aliases",
+    "SeeProvisionedConcurrency": "tell weights that AWS itself sets while it moves provisioned concurrency from somebody else's",
+    "PutAliasesBack": "put back what was moved; find the versions that a worker made before it died",
+    "DeleteAliases": "the aliases of functions that the service no longer has",
+    "ReadBodies": "read the plan",
+    "WriteBodies": "the report",
+    "RunOperations": "start operations",
+    "FollowOperations": "wait for them",
+    "UploadCode": "upload code and functions documents",
+    "ReadReports": "the whole report, where the output is cut",
+    "SeeWhatIsWhere": "the stage board",
+}
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms: `!Ref x` becomes {"Ref": "x"}."""
+
+
+def _short_form(loader: _Loader, function: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        return {function: loader.construct_scalar(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return {function: loader.construct_sequence(node, deep=True)}
+    assert isinstance(node, yaml.MappingNode)  # noqa: S101 - YAML has no fourth kind
+    return {function: loader.construct_mapping(node, deep=True)}
+
+
+_Loader.add_multi_constructor("!", _short_form)
+
+
+def page(template: dict[str, Any]) -> str:
+    """The whole page. Raises KeyError for a grant whose purpose is not written down above."""
+    lines = [INTRODUCTION]
+    for name, document in _documents(template["Resources"]):
+        lines += [f"## {name}", "", "| grant | actions | on | for |", "|---|---|---|---|"]
+        for statement in document["Statement"]:
+            actions = ", ".join(f"`{action}`" for action in _list(statement["Action"]))
+            resources = ", ".join(f"`{_spelled(resource)}`" for resource in _list(statement["Resource"]))
+            lines.append(f"| {statement['Sid']} | {actions} | {resources} | {PURPOSE[statement['Sid']]} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _documents(resources: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, resource in resources.items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::IAM::ManagedPolicy":
+            yield name, properties["PolicyDocument"]
+        for policy in properties.get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
+            yield name, policy["PolicyDocument"]
+
+
+def _spelled(resource: Any) -> str:
+    """An ARN of the template by the names that people know."""
+    if isinstance(resource, str):
+        return resource
+    ((function, value),) = resource.items()
+    if function == "If":
+        return _spelled(value[1])
+    if function == "GetAtt":
+        return str(value).removesuffix(".Arn")
+    if function == "Ref":
+        return str(value)
+    text = re.sub(r"\$\{(\w+)\.Arn\}", r"\1", str(value))
+    text = re.sub(r"^arn:.*:(execution:)", r"\1", text)
+    text = re.sub(r"^arn:\$\{AWS::Partition\}:(s3::|lambda:\$\{AWS::Region\}:\$\{AWS::AccountId\}):(function:)?", "", text)
+    return re.sub(r"\$\{([\w.]+)\}", r"\1", text)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page(yaml.load(TEMPLATE.read_text(encoding="utf-8"), _Loader)))  # noqa: S506 - a SafeLoader

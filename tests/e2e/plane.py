@@ -1,0 +1,241 @@
+"""The deployed control plane as its users have it: a state machine to start, a table and a bucket to look at.
+
+Knows the public interface and boto3; must not know how an operation is carried out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+
+from stagekeeper.embedded.deploy import ROOT_KEY
+from stagekeeper.embedded.instance import Instance
+
+#: No operation of these cases takes a third of this (seconds), the ones that retry included.
+PATIENCE = 60.0
+_LOOK_EVERY = 0.04
+
+_OUTPUT_MEMBERS = {
+    "outcome": str,
+    "operation_id": str,
+    "operation": str,
+    "service": str,
+    "stage": (str, type(None)),
+    "release": (int, type(None)),
+    "previous_release": (int, type(None)),
+    "changes": list,
+    "changes_count": int,
+    "warnings": list,
+    "sweep": dict,
+    "deleted_count": int,
+    "kept_count": int,
+    "report": (dict, type(None)),
+}
+_CAUSE_MEMBERS = {"message": str, "blockers": list, "operation_id": str, "warnings": list}
+_CAUSE_BYTES = 32 * 1024
+
+_numbers = itertools.count(1)
+
+
+def unique(prefix: str) -> str:
+    """A name that no other case and no other run has."""
+    return f"{prefix}-{next(_numbers)}-{uuid.uuid4().hex[:6]}"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An execution that is over, as DescribeExecution shows it. ``output`` is empty unless it succeeded, ``error`` and
+    ``cause`` unless it failed; ``shown`` is the whole answer as text."""
+
+    arn: str
+    operation_id: str
+    status: str
+    output: dict[str, Any]
+    error: str
+    cause: dict[str, Any]
+    shown: str
+
+    @property
+    def told(self) -> str:
+        """Everything a failed execution tells its reader."""
+        return json.dumps(self.cause, ensure_ascii=False)
+
+
+class ControlPlane:
+    """One deployed stack, looked at and used with the account's root credentials unless others are given."""
+
+    def __init__(self, instance: Instance, stack: str, outputs: Mapping[str, str]) -> None:
+        self.instance = instance
+        self.account = instance.account
+        self.region = instance.region
+        self.machine = outputs["StateMachineArn"]
+        self.table_name = outputs["StateTableName"]
+        self.bucket = outputs["ArtifactBucketName"]
+        self.operator_policy = outputs["OperatorPolicyArn"]
+        self._clients: dict[tuple[str, str], Any] = {}
+        resources = self.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+        self._resources = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
+
+    def client(self, service: str, key: str = ROOT_KEY, secret: str = ROOT_KEY) -> Any:
+        """A plain client; one for each service and key, since making one takes longer than most calls."""
+        known = self._clients.get((service, key))
+        if known is None:
+            known = boto3.client(
+                service,  # type: ignore[call-overload]  # any service
+                endpoint_url=self.instance.endpoint,
+                region_name=self.region,
+                aws_access_key_id=key,
+                aws_secret_access_key=secret,
+            )
+            self._clients[service, key] = known
+        return known
+
+    def resource(self, logical_id: str) -> str:
+        """The physical name of one of the stack's resources."""
+        return str(self._resources[logical_id])
+
+    # Operations.
+
+    def start(self, request: object, name: str | None = None) -> str:
+        """Start an execution with ``request`` as its input; its ARN."""
+        started = self.client("stepfunctions").start_execution(
+            stateMachineArn=self.machine, name=name or unique("op"), input=json.dumps(request)
+        )
+        return str(started["executionArn"])
+
+    def wait(self, arn: str) -> Ended:
+        """The execution once it is over. Whatever it says has the form that the public interface promises."""
+        deadline = time.monotonic() + PATIENCE
+        while (told := self.client("stepfunctions").describe_execution(executionArn=arn))["status"] == "RUNNING":
+            assert time.monotonic() < deadline, f"{arn} does not end"
+            time.sleep(_LOOK_EVERY)
+        ended = Ended(
+            arn=arn,
+            operation_id=told["name"],
+            status=told["status"],
+            output=json.loads(told.get("output", "{}")),
+            error=told.get("error", ""),
+            cause=json.loads(told.get("cause", "{}")),
+            shown=json.dumps(told, default=str),
+        )
+        _check_form(ended)
+        return ended
+
+    def run(self, request: object, name: str | None = None) -> Ended:
+        return self.wait(self.start(request, name))
+
+    def history(self, arn: str) -> list[dict[str, Any]]:
+        """Every event of an execution."""
+        pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=arn)
+        return [event for page in pages for event in page["events"]]
+
+    def waited(self, arn: str) -> bool:
+        """Whether the execution ever had to wait."""
+        return any(event["type"] == "WaitStateEntered" for event in self.history(arn))
+
+    # The record.
+
+    def item(self, pk: str, sk: str) -> dict[str, Any] | None:
+        found = self._table().get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
+        return None if found is None else dict(found)
+
+    def items(self, pk: str, sk_prefix: str = "") -> list[dict[str, Any]]:
+        """The items of a partition whose sort key begins so."""
+        answer = self._table().query(
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues={":pk": pk, ":sk": sk_prefix},
+            ConsistentRead=True,
+        )
+        return [dict(item) for item in answer["Items"]]
+
+    def whole_table(self) -> dict[tuple[str, str], dict[str, Any]]:
+        pages = self._table().meta.client.get_paginator("scan").paginate(TableName=self.table_name, ConsistentRead=True)
+        return {(item["pk"], item["sk"]): item for page in pages for item in page["Items"]}
+
+    def operation(self, operation_id: str) -> dict[str, Any]:
+        """An operation's record; empty while there is none."""
+        return self.item(f"OPERATION#{operation_id}", "OPERATION") or {}
+
+    def until_holds_lock(self, service: str, operation_id: str) -> None:
+        self._until(lambda: operation_id in (self.item(f"SERVICE#{service}", "LOCK") or {"holders": {}})["holders"])
+
+    def until_status(self, operation_id: str, status: str) -> None:
+        self._until(lambda: self.operation(operation_id).get("status") == status)
+
+    def put_item(self, item: Mapping[str, Any]) -> None:
+        """Write an item as it is, behind the control plane's back."""
+        self._table().put_item(Item=dict(item))
+
+    # The artifact bucket.
+
+    def upload(self, body: bytes, key: str | None = None) -> dict[str, str]:
+        """Put an object where code belongs; its place as requests name it."""
+        place = {"s3_bucket": self.bucket, "s3_key": key or f"code/{unique('object')}"}
+        self.client("s3").put_object(Bucket=place["s3_bucket"], Key=place["s3_key"], Body=body)
+        return place
+
+    def objects(self) -> dict[str, str]:
+        """Every key of the artifact bucket with its ETag."""
+        pages = self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
+        return {entry["Key"]: entry["ETag"] for page in pages for entry in page.get("Contents", [])}
+
+    def read(self, place: Mapping[str, str]) -> bytes:
+        body: bytes = self.client("s3").get_object(Bucket=place["s3_bucket"], Key=place["s3_key"])["Body"].read()
+        return body
+
+    # Misfortune.
+
+    @contextlib.contextmanager
+    def denied(self, role: str, action: str, *resources: str) -> Iterator[None]:
+        """While inside, a role of the stack (by logical id) may not do ``action`` on ``resources``, whatever else allows it."""
+        document = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Deny", "Action": action, "Resource": list(resources)}],
+        }
+        named = {"RoleName": self.resource(role), "PolicyName": unique("denied")}
+        self.client("iam").put_role_policy(**named, PolicyDocument=json.dumps(document))
+        try:
+            yield
+        finally:
+            self.client("iam").delete_role_policy(**named)
+
+    def _until(self, true: Any) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not true():
+            assert time.monotonic() < deadline, "it did not happen in time"
+            time.sleep(_LOOK_EVERY / 2)
+
+    def _table(self) -> Any:
+        """The client of the resource, since it takes and gives plain values."""
+        known = self._clients.get(("table", ROOT_KEY))
+        if known is None:
+            known = boto3.resource(
+                "dynamodb",
+                endpoint_url=self.instance.endpoint,
+                region_name=self.region,
+                aws_access_key_id=ROOT_KEY,
+                aws_secret_access_key=ROOT_KEY,
+            ).Table(self.table_name)
+            self._clients["table", ROOT_KEY] = known
+        return known
+
+
+def _check_form(ended: Ended) -> None:
+    """The contract's form of outputs and causes, whatever the operation: a list of one must not come as its only entry."""
+    assert ended.status in ("SUCCEEDED", "FAILED"), f"{ended.operation_id} is {ended.status}"
+    given, members = (ended.output, _OUTPUT_MEMBERS) if ended.status == "SUCCEEDED" else (ended.cause, _CAUSE_MEMBERS)
+    assert given.keys() == members.keys()
+    for member, kind in members.items():
+        assert isinstance(given[member], kind), f"{member} of {ended.operation_id} is {given[member]!r}"
+    assert given["operation_id"] == ended.operation_id
+    if ended.status == "FAILED":
+        assert ended.cause["message"]
+        assert len(ended.told.encode()) <= _CAUSE_BYTES

@@ -1,0 +1,119 @@
+"""Requests that are not as the interface says: refused before the lock is asked for, each mistake named, no value shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .evidence import changed_by_refusal, look
+from .plane import ControlPlane
+
+SERVICE = "malformed"
+
+DEPLOY: dict[str, Any] = {"operation": "deploy", "service": SERVICE, "stage": "dev", "functions": {"a": {"function_name": "f"}}}
+ROLLBACK: dict[str, Any] = {"operation": "rollback", "service": SERVICE, "stage": "dev"}
+CODE = {"s3_bucket": "some-bucket", "s3_key": "a.zip"}
+
+
+def function(**members: Any) -> dict[str, Any]:
+    return {**DEPLOY, "functions": {"a": {"function_name": "f", **members}}}
+
+
+#: Name -> the execution's input, and what the sentence names.
+CASES: dict[str, tuple[object, str]] = {
+    "no object": (["deploy"], "JSON object"),
+    "a sentence": ("deploy it, please", "JSON object"),
+    "no operation": ({"service": SERVICE}, "operation"),
+    "an unknown operation": ({**ROLLBACK, "operation": "undo"}, "operation"),
+    "an operation of a later version": ({**ROLLBACK, "operation": "teardown"}, "teardown"),
+    "no service": ({"operation": "rollback", "stage": "dev"}, "service"),
+    "a service with two hyphens": ({**ROLLBACK, "service": "my--service"}, "service"),
+    "a service in upper case": ({**ROLLBACK, "service": "Orders"}, "service"),
+    "an over-long service": ({**ROLLBACK, "service": "s" * 64}, "service"),
+    "an all-digit stage": ({**ROLLBACK, "stage": "2024"}, "stage"),
+    "an over-long stage": ({**DEPLOY, "stage": "s" * 64}, "stage"),
+    "a stage with a dot": ({**DEPLOY, "stage": "v1.2"}, "stage"),
+    "a stage that is null": ({**DEPLOY, "stage": None}, "stage"),
+    "a rollback without a stage": ({"operation": "rollback", "service": SERVICE}, "stage"),
+    "an unknown field": ({**ROLLBACK, "force": True}, "force"),
+    "a field of another operation": ({**ROLLBACK, "functions": {}}, "functions"),
+    "a field that is reserved": ({**DEPLOY, "target": "eu-west-1"}, "target"),
+    "no functions": ({"operation": "deploy", "service": SERVICE, "stage": "dev"}, "functions"),
+    "empty functions": ({**DEPLOY, "functions": {}}, "functions"),
+    "more than 500 functions": ({**DEPLOY, "functions": {f"f{n}": {"function_name": f"f{n}"} for n in range(501)}}, "500"),
+    "functions in a list": ({**DEPLOY, "functions": [{"function_name": "f"}]}, "functions"),
+    "an unknown member of a function": (function(memory=1), "functions.a.memory"),
+    "a function with a version": ({**DEPLOY, "functions": {"a": {"function_name": "f:7"}}}, "functions.a.function_name"),
+    "a container image": (function(code={"image_uri": "repo@sha256:0"}), "functions.a.code"),
+    "a sha256 that is none": (function(code={**CODE, "sha256": "abc"}), "functions.a.code.sha256"),
+    "a role in the configuration": (function(configuration={"Role": "arn"}), "functions.a.configuration.Role"),
+    "a number as text": (function(configuration={"Timeout": "7"}), "functions.a.configuration.Timeout"),
+    "a boolean as text": ({**DEPLOY, "dry_run": "yes"}, "dry_run"),
+    "a boolean as number": ({**ROLLBACK, "lock_wait_seconds": True}, "lock_wait_seconds"),
+    "a wait over an hour": ({**ROLLBACK, "lock_wait_seconds": 3601}, "lock_wait_seconds"),
+    "a wait below none": ({**ROLLBACK, "lock_wait_seconds": -1}, "lock_wait_seconds"),
+    "release zero": ({**ROLLBACK, "if_release": 0}, "if_release"),
+    "an empty to": ({**ROLLBACK, "to": {}}, "to"),
+    "a to of both kinds": ({**ROLLBACK, "to": {"release": 1, "steps": 1}}, "to"),
+    "no step": ({**ROLLBACK, "to": {"steps": 0}}, "to.steps"),
+    "another on_drift": ({**ROLLBACK, "on_drift": "ignore"}, "on_drift"),
+    "a partial deploy without a stage": (
+        {"operation": "deploy", "service": SERVICE, "functions": DEPLOY["functions"], "partial": True},
+        "partial",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_is_refused_and_the_mistake_is_named(plane: ControlPlane, name: str) -> None:
+    request, named = CASES[name]
+    before = look(plane)
+
+    ended = plane.run(request)
+
+    assert (ended.status, ended.error) == ("FAILED", "InvalidRequest"), ended.cause
+    assert named in ended.cause["message"]
+    assert any(named in blocker for blocker in ended.cause["blockers"])
+    assert changed_by_refusal(before, look(plane), ended, SERVICE) == set()
+    assert plane.item(f"SERVICE#{SERVICE}", "LOCK") is None
+
+
+def test_every_mistake_is_named_at_once(plane: ControlPlane) -> None:
+    ended = plane.run({**ROLLBACK, "stage": "2024", "force": True, "lock_wait_seconds": "long"})
+
+    assert {blocker.partition(":")[0] for blocker in ended.cause["blockers"]} == {"stage", "force", "lock_wait_seconds"}
+
+
+def test_a_malformed_value_is_not_shown(plane: ControlPlane) -> None:
+    """It may be a secret in the wrong place."""
+    ended = plane.run(function(configuration={"Environment": {"Variables": {"TOKEN": ["s3cr3t"]}}}))
+
+    assert ended.error == "InvalidRequest"
+    assert "functions.a.configuration.Environment.Variables.TOKEN" in ended.told
+    assert "s3cr3t" not in ended.told
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "named"),
+    [
+        (None, "ArtifactMissing", "code/document.json"),
+        (b"not JSON", "InvalidRequest", "code/document.json"),
+        (b"[]", "InvalidRequest", "code/document.json"),
+        (b'{"a": {"function_name": null}}', "InvalidRequest", "a.function_name"),
+        (b'{"a": {"function_name": "f", "memory": 1}}', "InvalidRequest", "a.memory"),
+    ],
+    ids=["not there", "not JSON", "not an object", "a null in it", "an unknown member in it"],
+)
+def test_a_document_of_functions_is_checked_like_the_request(
+    plane: ControlPlane, body: bytes | None, code: str, named: str
+) -> None:
+    document = {"s3_bucket": plane.bucket, "s3_key": "code/document.json"}
+    plane.client("s3").delete_object(Bucket=plane.bucket, Key=document["s3_key"])
+    if body is not None:
+        plane.upload(body, document["s3_key"])
+
+    ended = plane.run({**DEPLOY, "functions": document})
+
+    assert (ended.status, ended.error) == ("FAILED", code)
+    assert named in ended.cause["message"]

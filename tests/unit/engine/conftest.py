@@ -1,0 +1,88 @@
+"""The account each test of the engine runs in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+from moto import mock_aws
+
+from .world import Saved, World
+
+#: A new account with these functions (``a`` and ``b`` if none is named) and options of the Lambda fake.
+MakeWorld = Callable[..., World]
+#: A new account whose stage prod has been put on one release after the other, each with its own code.
+Deployed = Callable[[Sequence[str], str], World]
+
+
+@pytest.fixture(scope="package")
+def moto() -> Iterator[None]:
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def worlds(moto: None) -> Iterator[list[World]]:
+    """The accounts of a test, which it must have used as it arranged."""
+    made: list[World] = []
+    yield made
+    for world in made:
+        world.close()
+    assert [world.wire.unmet() for world in made] == [0] * len(made), "a fault that was arranged never happened"
+
+
+@pytest.fixture
+def make_world(worlds: list[World]) -> MakeWorld:
+    def make(*names: str, **fake_options: object) -> World:
+        worlds.append(World(names or ("a", "b"), fake_options))
+        return worlds[-1]
+
+    return make
+
+
+@pytest.fixture(scope="package")
+def saved(moto: None) -> Callable[[Sequence[str], str], Saved]:
+    """Accounts to begin from, each made once by the real engine."""
+    known: dict[tuple[tuple[str, ...], str], Saved] = {}
+
+    def save(functions: Sequence[str], texts: str) -> Saved:
+        names = tuple(functions)
+        if (names, texts) not in known:
+            world = World(names)
+            for text in texts.split():
+                done = world.deploy("prod", world.wishes(text))
+                assert done.outcome == "succeeded", done.cause
+            known[names, texts] = world.save()
+            world.close()
+        return known[names, texts]
+
+    return save
+
+
+@pytest.fixture
+def deployed(worlds: list[World], saved: Callable[[Sequence[str], str], Saved]) -> Deployed:
+    """``deployed("abc", "one two")``: functions a, b and c, of which prod has seen r1 (code one) and r2 (code two)."""
+
+    def restore(functions: Sequence[str], texts: str) -> World:
+        worlds.append(World(saved=saved(functions, texts)))
+        return worlds[-1]
+
+    return restore
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    """An account with the functions ``a`` and ``b``, and no service of Stagekeeper yet."""
+    return make_world()
+
+
+@pytest.fixture
+def two(deployed: Deployed) -> World:
+    """A service of two functions whose stage prod has been put on r1 and then on r2."""
+    return deployed("ab", "one two")
+
+
+@pytest.fixture
+def five(deployed: Deployed) -> World:
+    """A service of five functions whose stage prod has been put on r1 and then on r2."""
+    return deployed("abcde", "one two")

@@ -1,0 +1,181 @@
+"""What leaves the process: every request of every client, seen by botocore's own events, where a test may cut the wire.
+
+Counts on ``before-send``, fails a call before or after its effect, and kills a worker: from then on nothing of it gets out.
+Must not know what a request means to the product.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+#: What changes something; everything else only looks.
+MUTATIONS = frozenset(
+    {
+        "lambda.CreateAlias",
+        "lambda.UpdateAlias",
+        "lambda.DeleteAlias",
+        "lambda.UpdateFunctionCode",
+        "lambda.UpdateFunctionConfiguration",
+        "lambda.PublishVersion",
+        "dynamodb.TransactWriteItems",
+        "dynamodb.PutItem",
+        "s3.PutObject",
+    }
+)
+#: Lambda's calls with a budget of their own; all others share 15 requests a second.
+OWN_BUDGET = frozenset({"lambda.GetFunction", "lambda.GetPolicy"})
+
+
+class Died(BaseException):
+    """The worker is gone: a Lambda that was stopped, or ran out of time or memory."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One request. ``body`` is the text that was sent, ``path`` what its URL names."""
+
+    name: str
+    path: str
+    body: str
+
+    @property
+    def items_written(self) -> int:
+        """How many items of the table it writes or checks (a check costs like a write)."""
+        if self.name == "dynamodb.TransactWriteItems":
+            return len(json.loads(self.body)["TransactItems"])
+        return int(self.name in ("dynamodb.PutItem", "dynamodb.UpdateItem", "dynamodb.DeleteItem"))
+
+
+Matches = Callable[[Sent], bool]
+
+
+@dataclass
+class _Rule:
+    """Acts on one of the requests that match: the ``on_call``-th, or (0) on all of them."""
+
+    matches: Matches
+    on_call: int
+    after: bool
+    act: Callable[[], object]
+    seen: int = 0
+
+
+class Wire:
+    """See the module. Clients are tapped once, when they are made."""
+
+    def __init__(self) -> None:
+        self.sent: list[Sent] = []
+        self._rules: list[_Rule] = []
+        self._dead = False
+        self._guard = threading.Lock()
+        self._due = threading.local()
+
+    def tap(self, client: BaseClient) -> None:
+        service = client.meta.service_model.service_id.hyphenize()
+        before: Callable[..., Any] = self._before
+        after: Callable[..., Any] = self._after
+        client.meta.events.register_first(f"before-send.{service}.*", before)
+        client.meta.events.register_first(f"response-received.{service}.*", after)
+
+    def _before(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> None:
+        if self._dead:
+            raise Died
+        sent = Sent(event_name.removeprefix("before-send."), str(request.url), _text(request.body))
+        with self._guard:
+            self.sent.append(sent)
+            met = [rule for rule in self._rules if _meets(rule, sent)]
+        self._due.after = [rule.act for rule in met if rule.after]
+        for rule in met:
+            if not rule.after:
+                rule.act()
+
+    def _after(self, **_: Any) -> None:
+        due, self._due.after = getattr(self._due, "after", []), []
+        for act in due:
+            act()
+
+    # What tests arrange.
+
+    def on(self, matches: Matches | str, act: Callable[[], object], *, on_call: int = 1, after: bool = False) -> None:
+        """Do something just before, or just after, the ``on_call``-th (0: every) request that matches (or has the name)."""
+        self._rules.append(_Rule(_matcher(matches), on_call, after, act))
+
+    def fail(
+        self,
+        matches: Matches | str,
+        code: str | None = None,
+        status: int = 400,
+        *,
+        on_call: int = 1,
+        applied: bool = False,
+    ) -> None:
+        """Answer with an error of this code; None is no answer at all. ``applied``: the effect happens all the same."""
+
+        def act() -> None:
+            if code is None:
+                raise ReadTimeoutError(endpoint_url="https://aws.fake")
+            error = {"Error": {"Code": code, "Message": "asked for by the test"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+            raise ClientError(error, "Faked")  # type: ignore[arg-type]  # the stub wants every member of the metadata
+
+        self.on(matches, act, on_call=on_call, after=applied)
+
+    def kill(self, matches: Matches | str, *, on_call: int = 1, after: bool = False) -> None:
+        """The worker dies at this request: nothing it does from then on gets out."""
+
+        def act() -> None:
+            self._dead = True
+            raise Died
+
+        self.on(matches, act, on_call=on_call, after=after)
+
+    def mend(self) -> None:
+        """Another worker comes along, and nothing fails any more."""
+        self._dead = False
+        self._rules.clear()
+
+    # What tests look at.
+
+    def unmet(self) -> int:
+        """How many arrangements never came to act: a test that has some proves nothing."""
+        return sum(rule.seen < max(1, rule.on_call) for rule in self._rules)
+
+    def clear(self) -> None:
+        self.sent.clear()
+
+    def mutations(self) -> list[Sent]:
+        return [sent for sent in self.sent if sent.name in MUTATIONS]
+
+    def shared_calls(self) -> list[str]:
+        """The calls on Lambda's shared control-plane budget."""
+        return [sent.name for sent in self.sent if sent.name.startswith("lambda.") and sent.name not in OWN_BUDGET]
+
+    def items_written(self) -> int:
+        return sum(sent.items_written for sent in self.sent)
+
+
+def mutation(sent: Sent) -> bool:
+    return sent.name in MUTATIONS
+
+
+def _matcher(matches: Matches | str) -> Matches:
+    return (lambda sent: sent.name == matches) if isinstance(matches, str) else matches
+
+
+def _meets(rule: _Rule, sent: Sent) -> bool:
+    if not rule.matches(sent):
+        return False
+    rule.seen += 1
+    return rule.on_call in (0, rule.seen)
+
+
+def _text(body: Any) -> str:
+    """What is sent as text; streams (S3 uploads) are left alone, since reading them would empty them."""
+    return body.decode(errors="replace") if isinstance(body, (bytes, bytearray)) else body if isinstance(body, str) else ""

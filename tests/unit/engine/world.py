@@ -1,0 +1,456 @@
+"""A whole Stagekeeper in one process: the real engine over the real adapters, on the strict Lambda fake, DynamoDB and S3.
+
+``Execution`` runs a request through the steps as the state machine does, retries and Catch included; ``World`` is the
+account it runs in. Must not know what any operation should do.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import boto3
+from botocore.config import Config
+
+from stagekeeper.aws.artifacts import Artifacts
+from stagekeeper.aws.callers import UnqualifiedCallers
+from stagekeeper.aws.errors import CallFailed
+from stagekeeper.aws.journal import Journal
+from stagekeeper.aws.lambda_api import LambdaApi, LambdaClients
+from stagekeeper.aws.store import Store
+from stagekeeper.aws.table import Table
+from stagekeeper.domain.facts import Absent, Unreadable
+from stagekeeper.domain.model import FunctionArn, OperationId, ServiceName, Stage, StageName
+from stagekeeper.domain.request import DocumentRef
+from stagekeeper.engine.accept import accept
+from stagekeeper.engine.acquire import acquire
+from stagekeeper.engine.clean_up import clean_up
+from stagekeeper.engine.commit import commit
+from stagekeeper.engine.compensate import CutOff, compensate
+from stagekeeper.engine.deps import Deps
+from stagekeeper.engine.move import move
+from stagekeeper.engine.prepare import dry_run, prepare
+from stagekeeper.engine.publish import publish
+from stagekeeper.engine.step import Step, dump
+from stagekeeper.handlers.request import parse
+from tests.fake import FakeClock, FakeLambda
+from tests.fake.store import Store as LambdaStore
+
+from .wire import Died, Wire
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+
+REGION, SERVICE = "eu-central-1", "orders"
+#: No client here waits in real time between its own retries.
+_ONCE = Config(retries={"total_max_attempts": 1, "mode": "standard"}, max_pool_connections=32)
+
+Functions = dict[str, dict[str, Any]]
+
+
+class TickingClock:
+    """The fake's clock as the product asks for it. Every look takes a millisecond, so that no two moments are the same."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._due: list[tuple[float, Callable[[], object]]] = []
+
+    def now(self) -> float:
+        self.sleep(0.001)
+        return self._clock.now
+
+    def sleep(self, seconds: float) -> None:
+        with self._guard:
+            self._clock.advance(max(0.0, seconds))
+            due = [act for moment, act in self._due if moment <= self._clock.now]
+            self._due = [entry for entry in self._due if entry[0] > self._clock.now]
+        for act in due:
+            act()
+
+    def in_seconds(self, seconds: float, act: Callable[[], object]) -> None:
+        """Let something happen by itself, this much later."""
+        self._due.append((self._clock.now + seconds, act))
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A world to begin others from, since making it takes longer than most tests. The artifact bucket is not in it."""
+
+    names: tuple[str, ...]
+    operations: int
+    now: float
+    items: list[dict[str, Any]]
+    store: LambdaStore
+
+
+_numbers = itertools.count(1)
+
+
+@dataclass
+class World:
+    """One account with ``functions`` that somebody's template made: logical name ``a`` is function ``orders-a``.
+
+    All accounts of a process live in one moto, each with a table and a bucket of its own; ``close`` ends one.
+    """
+
+    names: tuple[str, ...] = ("a", "b")
+    fake_options: Mapping[str, Any] = field(default_factory=dict)
+    saved: Saved | None = None
+    operations: int = 0
+
+    def __post_init__(self) -> None:
+        number = next(_numbers)
+        self.table, self.bucket = f"state-{number}", f"artifacts-{number}"
+        self.moments = FakeClock()
+        self.clock = TickingClock(self.moments)
+        self.wire = Wire()
+        self.fake = FakeLambda(REGION, clock=self.moments, objects=self._object, **self.fake_options)
+        # The tests' own clients are not tapped.
+        self._s3 = cast("S3Client", boto3.client("s3", region_name=REGION, config=_ONCE))
+        self._dynamodb = cast("DynamoDBClient", boto3.resource("dynamodb", region_name=REGION, config=_ONCE).meta.client)
+        self._make_table()
+        self._s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        self.deps = self._deps()
+        if self.saved is None:
+            for name in self.names:
+                self.create(name)
+        else:
+            self._restore(self.saved)
+
+    def save(self) -> Saved:
+        return Saved(self.names, self.operations, self.moments.now, list(self.items().values()), deepcopy(_bare(self.fake)))
+
+    def _restore(self, saved: Saved) -> None:
+        self.names, self.operations, self.moments.now = saved.names, saved.operations, saved.now
+        store, here = deepcopy(saved.store), self.fake._store
+        here.functions, here.mappings, here._revisions = store.functions, store.mappings, store._revisions
+        requests = [{"PutRequest": {"Item": item}} for item in saved.items]
+        for start in range(0, len(requests), 25):
+            self._dynamodb.batch_write_item(RequestItems={self.table: requests[start : start + 25]})  # type: ignore[dict-item]
+
+    def close(self) -> None:
+        """moto copies every table for each transaction, so one that is not needed any more is in the way."""
+        self._dynamodb.delete_table(TableName=self.table)
+
+    def _make_table(self) -> None:
+        self._dynamodb.create_table(
+            TableName=self.table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        )
+
+    def _deps(self) -> Deps:
+        clients = LambdaClients(self.fake.client(_ONCE), self.fake.client(_ONCE), self.fake.client(_ONCE))
+        dynamodb = cast("DynamoDBClient", boto3.resource("dynamodb", region_name=REGION, config=_ONCE).meta.client)
+        s3 = cast("S3Client", boto3.client("s3", region_name=REGION, config=_ONCE))
+        for client in (clients.read, clients.alias, clients.publish, dynamodb, s3):
+            self.wire.tap(client)
+        table = Table(dynamodb, self.table, self.clock)
+        return Deps(
+            lambda_api=LambdaApi(clients, self.clock),
+            callers=UnqualifiedCallers(clients.read, self.clock),
+            artifacts=Artifacts(s3, self.bucket),
+            table=table,
+            store=Store(table),
+            journal=Journal(table, self.clock),
+            clock=self.clock,
+        )
+
+    def _object(self, bucket: str, key: str, version: str | None) -> bytes | None:
+        where = {"VersionId": version} if version else {}
+        try:
+            return self._s3.get_object(Bucket=bucket, Key=key, **where)["Body"].read()  # type: ignore[arg-type]
+        except self._s3.exceptions.NoSuchKey:
+            return None
+
+    # What is there before an operation.
+
+    def create(self, name: str, **configuration: Any) -> FunctionArn:
+        """A function made by somebody's template, some time ago."""
+        arn = FunctionArn(self.fake.create(lambda_name(name), f"{name} as created".encode(), **configuration))
+        self.clock.sleep(60)
+        return arn
+
+    def arn(self, name: str) -> FunctionArn:
+        return FunctionArn(f"arn:aws:lambda:{REGION}:{self.fake.account}:function:{lambda_name(name)}")
+
+    def upload(self, name: str, text: str, *, checksum: bool = True) -> dict[str, Any]:
+        """Code in S3, as a request names it."""
+        key = f"code/{name}/{text}.zip"
+        extra: dict[str, Any] = {"ChecksumAlgorithm": "SHA256"} if checksum else {}
+        self._s3.put_object(Bucket=self.bucket, Key=key, Body=f"{name}: {text}".encode(), **extra)
+        return {"s3_bucket": self.bucket, "s3_key": key}
+
+    def wish(self, name: str, text: str | None = None, **configuration: Any) -> dict[str, Any]:
+        """One function of a deploy: with this code, or what $LATEST holds."""
+        wish: dict[str, Any] = {"function_name": lambda_name(name)}
+        if text is not None:
+            wish["code"] = self.upload(name, text)
+        if configuration:
+            wish["configuration"] = configuration
+        return wish
+
+    def wishes(self, text: str | None, *names: str, **configuration: Any) -> Functions:
+        """All functions of the service (or only ``names``) with the same code."""
+        return {name: self.wish(name, text, **configuration) for name in names or self.names}
+
+    # Operations.
+
+    def begin(self, request: Mapping[str, Any], name: str | None = None) -> Execution:
+        self.operations += 1
+        return Execution(self, name or f"op-{self.operations}", {"service": SERVICE, **request})
+
+    def deploy(self, stage: str | None, functions: Functions, name: str | None = None, **more: Any) -> Execution:
+        """A deploy up to its end."""
+        return self.begin(deploy_of(stage, functions, **more), name).run()
+
+    def rollback(self, stage: str = "prod", name: str | None = None, **more: Any) -> Execution:
+        """A rollback up to its end."""
+        return self.begin({"operation": "rollback", "stage": stage, **more}, name).run()
+
+    def read_document(self, reference: DocumentRef) -> bytes | Absent | Unreadable:
+        return self.deps.artifacts.document(reference.s3_bucket, reference.s3_key, 8 * 1024 * 1024)
+
+    def put_item(self, item: dict[str, Any]) -> None:
+        """Write into the state table behind the product's back."""
+        self._dynamodb.put_item(TableName=self.table, Item=item)
+
+    def put_document(self, functions: Mapping[str, Any]) -> dict[str, Any]:
+        """The functions of a deploy as a document in S3; the place as a request names it."""
+        self._s3.put_object(Bucket=self.bucket, Key="code/functions.json", Body=json.dumps(functions).encode())
+        return {"s3_bucket": self.bucket, "s3_key": "code/functions.json"}
+
+    # What tests look at.
+
+    def aliases(self, stage: str = "prod") -> dict[str, str]:
+        """Logical name -> the version that the stage's alias of it points at."""
+        functions = {name: self.fake.aliases(lambda_name(name)) for name in self.names if self._exists(name)}
+        return {name: aliases[stage] for name, aliases in functions.items() if stage in aliases}
+
+    def code(self, stage: str = "prod") -> dict[str, str]:
+        """Logical name -> the digest of the code that the stage's alias really serves."""
+        return {name: self.fake.versions(lambda_name(name))[version] for name, version in self.aliases(stage).items()}
+
+    def _exists(self, name: str) -> bool:
+        return lambda_name(name) in self.fake.state()
+
+    def items(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Every item of the table by its key."""
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for page in self._dynamodb.get_paginator("scan").paginate(TableName=self.table, ConsistentRead=True):
+            found.update({(str(item["pk"]), str(item["sk"])): dict(item) for item in page["Items"]})
+        return found
+
+    def lasting(self, operation: str) -> dict[tuple[str, str], dict[str, Any]]:
+        """All items but those a refused operation may change: its own record, the lock, and what S3 objects hashed to."""
+        return {
+            key: item
+            for key, item in self.items().items()
+            if key != (f"OPERATION#{operation}", "OPERATION") and key[1] not in ("LOCK", "OBJECT")
+        }
+
+    def bodies(self, prefix: str = "") -> dict[str, str]:
+        """What lies in the artifact bucket, code left out."""
+        listed = self._s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix).get("Contents", [])
+        keys = [entry["Key"] for entry in listed if not entry["Key"].startswith("code/")]
+        return {key: self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read().decode() for key in keys}
+
+    def stage(self, name: str = "prod", service: str = SERVICE) -> Stage | None:
+        return self.deps.store.stage(ServiceName(service), StageName(name))
+
+    def recorded(self, name: str = "prod") -> dict[str, str]:
+        """Logical name -> version, as the stage's record has it."""
+        stage = self.stage(name)
+        return {} if stage is None else {a.function: str(a.version) for a in stage.aliases.values()}
+
+    def movements(self, stage: str = "prod", service: str = SERVICE) -> list[dict[str, Any]]:
+        """The stage's ledger, oldest first."""
+        found = self.items()
+        keys = sorted(key for key in found if key[0] == f"SERVICE#{service}" and key[1].startswith(f"MOVEMENT#{stage}#"))
+        return [found[key] for key in keys]
+
+    def releases(self, service: str = SERVICE) -> list[int]:
+        found = self.items()
+        return sorted(int(i["release"]) for (pk, sk), i in found.items() if pk == f"SERVICE#{service}" and sk.startswith("RELEASE#"))
+
+    def operation(self, name: str) -> dict[str, Any]:
+        return self.items()[f"OPERATION#{name}", "OPERATION"]
+
+    def claim(self, name: str) -> dict[str, Any] | None:
+        return self.items().get((f"FUNCTION#{self.arn(name)}", "CLAIM"))
+
+    def claimed(self) -> list[str]:
+        """The logical names that some service claims."""
+        return sorted(str(item["function"]) for (_, sk), item in self.items().items() if sk == "CLAIM")
+
+    def held(self, service: str = SERVICE) -> dict[str, set[str]]:
+        """Operation -> the lock's slots it holds; waiters hold nothing."""
+        lock = self.deps.store.lock(ServiceName(service))
+        return {entry.operation_id: set(entry.slots) for entry in lock.holders}
+
+    def waiting(self) -> list[str]:
+        return [entry.operation_id for entry in self.deps.store.lock(ServiceName(SERVICE)).queue]
+
+
+@dataclass
+class Execution:
+    """One execution of the state machine. ``state`` is the state that is entered next; None once it has ended."""
+
+    world: World
+    name: str
+    request: dict[str, Any]
+    state: str | None = "Accept"
+    visited: list[str] = field(default_factory=list)
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    output: dict[str, Any] | None = None
+    error: str | None = None
+    cause: dict[str, Any] = field(default_factory=dict)
+    #: Each state is delivered this often, and only the last answer counts: StepFunctions delivers at least once.
+    deliveries: int = 1
+    _input: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def operation_id(self) -> OperationId:
+        return OperationId(self.name)
+
+    @property
+    def outcome(self) -> str:
+        """The output's outcome, or the code it failed with."""
+        return str(self.output["outcome"]) if self.output is not None else str(self.error)
+
+    @property
+    def message(self) -> str:
+        return str(self.cause["message"])
+
+    def run(self) -> Self:
+        """Up to the end."""
+        while self.state is not None:
+            self.step()
+        return self
+
+    def run_to(self, state: str) -> Self:
+        """Until ``state`` would be entered next."""
+        while self.state != state:
+            if self.state is None:
+                raise AssertionError(f"{self.name} ended ({self.outcome}: {self.cause}) without entering {state}")
+            self.step()
+        return self
+
+    def step(self) -> None:
+        """Enter the next state and follow its answer; a Wait passes at once."""
+        state = self.state
+        if state is None:
+            raise AssertionError(f"{self.name} has ended")
+        self.visited.append(state)
+        if len(self.visited) > 2000:
+            raise AssertionError(f"{self.name} goes round in circles: {self.visited[-10:]}")
+        answer: dict[str, Any] = {}
+        try:
+            for _ in range(self.deliveries):
+                answer = self._retried(state)
+        except Died:
+            self.world.wire.mend()
+            self.fail_state(state)
+        except CallFailed as error:
+            self._caught(state, type(error).__name__, str(error))
+        except Exception as error:  # as the state machine's Catch; the handlers give it this name
+            self._caught(state, "HandlerError", f"{type(error).__name__}: {error}")
+        else:
+            self._follow(state, answer)
+
+    def _retried(self, state: str) -> dict[str, Any]:
+        """As the machine's Retry: three more attempts for what may have happened; Compensate has five, for everything."""
+        attempts = 6 if state == "Compensate" else 4
+        for attempt in range(1, attempts + 1):
+            try:
+                return self.deliver(state)
+            except CallFailed as error:
+                if attempt == attempts or (state != "Compensate" and type(error).__name__ != "Unanswered"):
+                    raise
+            except Exception:
+                if attempt == attempts or state != "Compensate":
+                    raise
+            self.world.clock.sleep(2.0**attempt)
+        raise AssertionError("unreachable")
+
+    def deliver(self, state: str) -> dict[str, Any]:
+        """Hand the state to its handler once; the answer as it travels, with nothing followed."""
+        answer = json.loads(json.dumps({"schema": 1, "state": state, **dump(self._handle(state))}))
+        self.answers.append(answer)
+        return cast("dict[str, Any]", answer)
+
+    def _handle(self, state: str) -> Step:
+        deps, operation_id, clock = self.world.deps, self.operation_id, self.world.clock
+        match state:
+            case "Accept":
+                return accept(deps, operation_id, parse(self.request, self.world.read_document))
+            case "DryRun":
+                return dry_run(deps, operation_id, parse(self.request, self.world.read_document))
+            case "Lock":
+                return acquire(deps, operation_id)
+            case "Plan":
+                return prepare(deps, operation_id)
+            case "Publish":
+                return publish(deps, operation_id, clock.now() + 840)
+            case "Move":
+                return move(deps, operation_id)
+            case "Commit":
+                return commit(deps, operation_id)
+            case "CleanUp":
+                return clean_up(deps, operation_id)
+            case "Compensate":
+                told = self._input
+                cut_off = CutOff(told["state"], told["error"], told["why"]) if "why" in told else None
+                return compensate(deps, operation_id, cut_off)
+        raise AssertionError(f"there is no state {state}")
+
+    def fail_state(self, state: str) -> None:
+        """Lambda tells at once that the worker's process is gone; calls of it may still be under way."""
+        self._caught(state, "Runtime.ExitError", "the worker died")
+
+    def _caught(self, state: str, error: str, why: str) -> None:
+        if state == "Compensate":
+            message = f"Putting the operation back failed: {error}: {why}"
+            self._end(None, "Internal", {"message": message, "blockers": [], "operation_id": self.name, "warnings": []})
+            return
+        self._input = {"state": state, "error": error, "why": why}
+        self.state = "Compensate"
+
+    def _follow(self, state: str, answer: dict[str, Any]) -> None:
+        self._input = answer
+        match answer["next"]:
+            case "Wait":
+                self.world.clock.sleep(answer["seconds"])
+                self.state = "Publish" if state == "Publish" else "Lock"
+            case "Succeed":
+                self._end(answer["output"], None, {})
+            case "Fail":
+                self._end(None, answer["error"], answer["cause"])
+            case following:
+                self.state = following
+
+    def _end(self, output: dict[str, Any] | None, error: str | None, cause: dict[str, Any]) -> None:
+        self.state, self.output, self.error, self.cause = None, output, error, cause
+
+
+def _bare(fake: FakeLambda) -> LambdaStore:
+    """What the fake holds, without its clock (which is each world's own)."""
+    held = fake._store
+    return LambdaStore(held.region, held.account, float, held.functions, held.mappings, held._revisions)
+
+
+def lambda_name(name: str) -> str:
+    return f"orders-{name}"
+
+
+def deploy_of(stage: str | None, functions: Functions, **more: Any) -> dict[str, Any]:
+    """A deploy's request; without a stage where that is None."""
+    return {"operation": "deploy", **({} if stage is None else {"stage": stage}), "functions": functions, **more}

@@ -1,0 +1,279 @@
+"""The state machine's definition against the template, the handlers and the engine: what they say about each other is true.
+
+What Step Functions itself would check only at run time (a state that is not there, a task that is cut off before its Lambda)
+is checked here, and so is how many history events an operation leaves.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from stagekeeper.domain.lock import seconds_until_next_ask
+from stagekeeper.domain.model import OperationId, Provenance, ServiceName, StageName
+from stagekeeper.domain.operation import OperationKind, Phase, Status
+from stagekeeper.domain.record import Failed, OperationRecord, Succeeded
+from stagekeeper.engine import step
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "src/statemachine/operation.asl.json").read_text()
+MACHINE: dict[str, Any] = json.loads(TEXT)
+STATES: dict[str, dict[str, Any]] = MACHINE["States"]
+TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
+each_task = pytest.mark.parametrize("name", sorted(TASKS))
+
+
+class _Loader(yaml.SafeLoader):
+    """CloudFormation's short forms, as far as this file needs them: `!GetAtt A.B` as `{"GetAtt": "A.B"}`."""
+
+
+def _short_form(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        return {tag: loader.construct_scalar(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return {tag: loader.construct_sequence(node, deep=True)}
+    assert isinstance(node, yaml.MappingNode)
+    return {tag: loader.construct_mapping(node, deep=True)}
+
+
+_Loader.add_multi_constructor("!", _short_form)
+
+TEMPLATE: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)  # noqa: S506  # a SafeLoader
+SUBSTITUTIONS: dict[str, Any] = TEMPLATE["Resources"]["Operation"]["Properties"]["DefinitionSubstitutions"]
+
+
+def function_of(name: str) -> dict[str, Any]:
+    """The properties of the Lambda that a state calls, through the template's substitution."""
+    placeholder = TASKS[name]["Arguments"]["FunctionName"].removeprefix("${").removesuffix("}")
+    resource = SUBSTITUTIONS[placeholder]["GetAtt"].removesuffix(".Arn")
+    properties: dict[str, Any] = TEMPLATE["Resources"][resource]["Properties"]
+    return properties
+
+
+def snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def targets(state: Mapping[str, Any]) -> Iterator[str]:
+    """Every state that may come next."""
+    for key in ("Next", "Default"):
+        if key in state:
+            yield state[key]
+    for branch in (*state.get("Choices", ()), *state.get("Catch", ())):
+        yield branch["Next"]
+
+
+def reachable(start: str) -> set[str]:
+    found, ahead = set(), [start]
+    while ahead:
+        name = ahead.pop()
+        found.add(name)
+        ahead += [target for target in targets(STATES[name]) if target not in found]
+    return found
+
+
+# The definition in itself.
+
+
+def test_every_state_is_reached_and_every_next_is_a_state() -> None:
+    assert reachable(MACHINE["StartAt"]) == set(STATES)
+
+
+@pytest.mark.parametrize("name", sorted(STATES))
+def test_every_state_comes_to_an_end(name: str) -> None:
+    assert {"Succeed", "Fail"} & reachable(name)
+
+
+@each_task
+def test_every_failure_is_caught_and_told(name: str) -> None:
+    """The last catch takes whatever there is, and its output says what it was."""
+    last = TASKS[name]["Catch"][-1]
+    assert last["ErrorEquals"] == ["States.ALL"]
+    assert last["Next"] == ("Fail" if name == "Compensate" else "Compensate")
+    assert "$states.errorOutput.Error" in last["Output"]
+    assert "$states.errorOutput.Cause" in last["Output"]
+
+
+@each_task
+def test_a_cut_off_task_names_itself(name: str) -> None:
+    if name != "Compensate":
+        assert f"'state': '{name}'" in TASKS[name]["Catch"][-1]["Output"]
+
+
+@each_task
+def test_every_task_calls_its_lambda_with_the_schema_and_the_operation(name: str) -> None:
+    payload = TASKS[name]["Arguments"]["Payload"]
+    assert TASKS[name]["Resource"] == "arn:aws:states:::lambda:invoke"
+    assert payload["schema"] == 1
+    assert payload["operation_id"] == "{% $states.context.Execution.Name %}"
+
+
+@each_task
+def test_every_task_goes_where_its_answer_says(name: str) -> None:
+    assert TASKS[name]["Output"] == "{% $states.result.Payload %}"
+    assert TASKS[name]["Next"] == "Route"
+
+
+# The definition and the engine.
+
+
+def routes() -> dict[str, str]:
+    """What Route obeys: the answer's `next` -> the state."""
+    found = {}
+    for choice in STATES["Route"]["Choices"]:
+        condition = re.fullmatch(r"\{% \$states\.input\.next = '(\w+)' %\}", choice["Condition"])
+        assert condition is not None, choice["Condition"]
+        found[condition[1]] = choice["Next"]
+    return found
+
+
+@pytest.mark.parametrize("name", get_args(step.Next))
+def test_every_state_that_the_engine_may_name_is_a_choice_of_route(name: str) -> None:
+    assert routes()[name] == name
+    assert name in TASKS
+
+
+def test_route_knows_no_other_states_than_the_engine() -> None:
+    assert set(routes()) == {*get_args(step.Next), "Wait", "Succeed"}
+    assert STATES["Route"]["Default"] == "Fail"
+
+
+def test_what_route_reads_is_what_the_engine_answers() -> None:
+    assert step.dump(step.Go("Plan")) == {"next": "Plan"}
+    assert step.dump(step.Wait(7)) == {"next": "Wait", "seconds": 7}
+    assert STATES["Wait"]["Seconds"] == "{% $states.input.seconds %}"
+    assert set(step.dump(Succeeded({}))) == {"next", "output"}
+    assert set(step.dump(Failed("Locked", {}))) == {"next", "error", "cause"}
+    assert STATES["Fail"]["Error"] == "{% $states.input.error %}"
+    assert STATES["Fail"]["Cause"] == "{% $string($states.input.cause) %}"
+
+
+def answers_wait(module: str) -> bool:
+    return "Wait" in {node.id for node in ast.walk(ast.parse((ROOT / module).read_text())) if isinstance(node, ast.Name)}
+
+
+def test_only_lock_and_publish_ever_wait() -> None:
+    """Resume knows no others; what the two states' engine modules answer is all there is."""
+    waiting = {path.stem for path in (ROOT / "src/stagekeeper/engine").glob("*.py") if answers_wait(str(path))}
+    assert waiting - {"step"} == {"acquire", "publish"}
+    assert STATES["Resume"]["Choices"] == [{"Condition": "{% $states.input.state = 'Publish' %}", "Next": "Publish"}]
+    assert STATES["Resume"]["Default"] == "Lock"
+
+
+# The definition and the template.
+
+
+def test_every_substitution_is_used_and_every_one_used_is_there() -> None:
+    assert set(re.findall(r"\$\{(\w+)\}", TEXT)) == set(SUBSTITUTIONS)
+
+
+@each_task
+def test_every_state_calls_the_lambda_of_its_name(name: str) -> None:
+    assert TASKS[name]["Arguments"]["FunctionName"] == f"${{{name}FunctionArn}}"
+    assert SUBSTITUTIONS[f"{name}FunctionArn"] == {"GetAtt": f"{name}Function.Arn"}
+
+
+@each_task
+def test_a_task_outlives_its_lambda(name: str) -> None:
+    """Else the state machine would go on while the Lambda is still at work. An hour is the longest that makes sense."""
+    assert function_of(name)["Timeout"] < TASKS[name]["TimeoutSeconds"] <= 3600
+
+
+def test_the_whole_machine_outlives_the_longest_wait_and_every_task() -> None:
+    longest_wait = 3600
+    assert MACHINE["TimeoutSeconds"] > longest_wait + sum(task["TimeoutSeconds"] for task in TASKS.values())
+
+
+# The definition and the handlers.
+
+
+@each_task
+def test_every_state_has_a_handler_module_of_its_name(name: str) -> None:
+    module = f"stagekeeper.handlers.{snake(name)}"
+    assert function_of(name)["Handler"] == f"{module}.handler"
+    found = importlib.util.find_spec(module)
+    assert found is not None
+    assert found.origin is not None
+    tree = ast.parse(Path(found.origin).read_text())
+    (handler,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "handler"]
+    # The name it gives itself is what Resume goes by.
+    assert [ast.unparse(decorator) for decorator in handler.decorator_list] == [f"state('{name}')"]
+
+
+def test_every_handler_is_a_state() -> None:
+    modules = {path.stem for path in (ROOT / "src/stagekeeper/handlers").glob("*.py")}
+    assert modules - {"__init__", "request", "runtime"} == {snake(name) for name in TASKS}
+
+
+# History events. Entered and exited; a Lambda task is also scheduled, started and succeeded.
+
+EVENTS = {"Task": 5, "Choice": 2, "Wait": 2, "Succeed": 2, "Fail": 1}
+EXECUTION_STARTED_AND_ENDED = 2
+
+
+def events(*names: str) -> int:
+    return sum(EVENTS[STATES[name]["Type"]] for name in names)
+
+
+RECORD = OperationRecord(
+    operation_id=OperationId("op"),
+    kind=OperationKind.DEPLOY,
+    service=ServiceName("orders"),
+    stage=StageName("dev"),
+    status=Status.PLANNED,
+    epoch=1,
+    phase=Phase.PLAN,
+    started_at="2025-11-25T02:38:45Z",
+    asked_at=0,
+    lock_wait_seconds=3600,
+    provenance=Provenance(),
+    request_key="requests/x.json",
+)
+
+
+def test_waiting_a_full_hour_stays_under_5000_events() -> None:
+    """AWS ends an execution at 25,000 events. The engine waits so many seconds after having waited so long."""
+    waited, asks = 0, 0
+    while waited < 3600:
+        waited += seconds_until_next_ask(waited)
+        asks += 1
+    waiting = asks * events("Lock", "Route", "Wait", "Resume")
+    assert waiting < 4_200
+    assert waiting + events(*LONGEST) + EXECUTION_STARTED_AND_ENDED < 5_000
+
+
+def way(*names: str) -> tuple[str, ...]:
+    """The states of an operation whose tasks are these, with Route after each."""
+    return tuple(state for name in names for state in (name, "Route"))
+
+
+#: A deploy that drops a function; one that fails in its last phase is as long.
+LONGEST = (*way("Accept", "Lock", "Plan", "Publish", "Move", "Commit", "CleanUp"), "Succeed")
+
+
+def test_an_operation_that_does_not_wait_stays_under_100_events() -> None:
+    assert events(*LONGEST) + EXECUTION_STARTED_AND_ENDED < 100
+    failed = (*way("Accept", "Lock", "Plan", "Publish", "Move", "Commit", "Compensate"), "Fail")
+    assert events(*failed) + EXECUTION_STARTED_AND_ENDED < 100
+
+
+def test_a_rollback_calls_at_most_six_handlers() -> None:
+    """Where the record sends it: it publishes nothing and drops nothing, so nothing follows the commit."""
+    rollback = replace(RECORD, kind=OperationKind.ROLLBACK)
+    path = ["Accept"]
+    for record in (rollback, replace(rollback, status=Status.CONVERGING)):
+        following = step.resume(record)
+        assert isinstance(following, step.Go)
+        path += [following.state] if following.state != "Lock" else ["Lock", "Plan"]
+    path.append("Commit")
+    assert path == ["Accept", "Lock", "Plan", "Move", "Commit"]
+    assert len(path) <= 6
