@@ -109,32 +109,39 @@ class Account:
         self.bucket = control_plane["ArtifactBucketName"]
         self.table = control_plane["StateTableName"]
         self.functions = {name: sample[f"{name}Name"] for name in PAYLOADS}
-        _only_this_aws(embedded.endpoint, embedded.region, deploy.ROOT_KEY, deploy.ROOT_KEY)
-        root = boto3.Session(deploy.ROOT_KEY, deploy.ROOT_KEY, region_name=embedded.region)
-        self.root_lambda: Any = root.client("lambda")
-        iam: Any = root.client("iam")
+        _be(embedded.endpoint, embedded.region, deploy.ROOT_KEY, deploy.ROOT_KEY)
+        self.root_lambda: Any = boto3.client("lambda")
+        iam: Any = boto3.client("iam")
         iam.create_user(UserName="ci")
         iam.attach_user_policy(UserName="ci", PolicyArn=control_plane["OperatorPolicyArn"])
         key = iam.create_access_key(UserName="ci")["AccessKey"]
-        _only_this_aws(embedded.endpoint, embedded.region, key["AccessKeyId"], key["SecretAccessKey"])
+        _be(embedded.endpoint, embedded.region, key["AccessKeyId"], key["SecretAccessKey"])
+        # The default session keeps the credentials that it found first.
+        boto3.setup_default_session()
         self.ci_states: Any = boto3.client("stepfunctions")
         self.ci_s3: Any = boto3.client("s3")
 
 
-def _only_this_aws(endpoint: str, region: str, key: str, secret: str) -> None:
-    """Whatever the caller's environment says about AWS, from here on there is only the embedded one."""
+def _forget_every_aws() -> None:
+    """Whatever the caller's environment and files say about AWS, they are not about the embedded one."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
+    os.environ |= {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1"]))
+
+
+def _be(endpoint: str, region: str, key: str, secret: str) -> None:
+    """From here on every client is this one's, of this AWS."""
     os.environ |= {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_DEFAULT_REGION": region,
         "AWS_ACCESS_KEY_ID": key,
         "AWS_SECRET_ACCESS_KEY": secret,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": "127.0.0.1",
-        "no_proxy": "127.0.0.1",
     }
 
 
@@ -380,6 +387,7 @@ def embedded_aws(console: Console) -> Iterator[tuple[Account, Path]]:
 def main() -> int:
     console = Console()
     since = time.monotonic()
+    _forget_every_aws()
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _leave)
     try:

@@ -54,4 +54,5 @@ class Bodies:
             # From JSON text, since only there a list may stand for a tuple in strict mode.
             return adapter.validate_json(json.dumps(body["body"]), strict=True)
         except ValidationError as error:
-            raise MalformedItem(f"{key} is damaged: {error.error_count()} fields are not as written") from error
+            # Without its cause: pydantic's own message repeats what is wrong, and requests hold environment values.
+            raise MalformedItem(f"{key} is damaged: {error.error_count()} fields are not as written") from None

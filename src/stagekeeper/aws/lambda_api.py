@@ -7,7 +7,10 @@ retried here, at half the pace.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -208,8 +211,9 @@ class LambdaApi:
         return answer["RevisionId"]
 
     def delete_alias(self, arn: FunctionArn, name: str) -> None:
-        """Delete an alias. One that is not there any more is as good."""
-        self._paced(f"deleting alias {name} of {arn}", lambda: self._clients.alias.delete_alias(FunctionName=arn, Name=name))
+        """Delete an alias. One that is not there any more is as good, also because its whole function is gone (404)."""
+        with suppress(NotThere):
+            self._paced(f"deleting alias {name} of {arn}", lambda: self._clients.alias.delete_alias(FunctionName=arn, Name=name))
 
     def update_configuration(self, arn: FunctionArn, members: Mapping[str, Any], revision_id: str) -> None:
         """Change members of $LATEST's configuration. Takes a while; see ``latest``.
@@ -222,7 +226,7 @@ class LambdaApi:
             self._paced(what, lambda: call(**dict(members)))
         except CallFailed as error:
             values = members.get("Environment", {}).get("Variables", {}).values()
-            if not any(value and value in error.why for value in values):
+            if not any(_repeats(error.why, value) for value in values):
                 raise
             code = error.why.partition(":")[0]
             why = f"{code} (AWS's message is withheld: it holds values of the environment)"
@@ -277,6 +281,12 @@ def _made(answer: Mapping[str, Any]) -> VersionMade:
         content=Content(str(answer["CodeSha256"]), digest(canonical(answer))),
         last_modified=epoch_seconds(str(answer["LastModified"])),
     )
+
+
+def _repeats(message: str, value: str) -> bool:
+    """Whether a message holds a value, as it is, escaped (AWS quotes environments as JSON), or a longer piece of it."""
+    spellings = (value, json.dumps(value)[1:-1], *re.findall("[A-Za-z0-9]{6,}", value))
+    return any(spelling and spelling in message for spelling in spellings)
 
 
 def unqualified(arn: str) -> str:

@@ -91,9 +91,7 @@ def undo(
     return Foreign(spelled(seen))
 
 
-def spelled(seen: AliasSeen | None) -> str:
-    if seen is None:
-        return "no alias"
+def spelled(seen: AliasSeen) -> str:
     version = "$LATEST" if seen.version is None else f"version {seen.version}"
     return f"{version} with routing weights" if seen.weighted else version
 

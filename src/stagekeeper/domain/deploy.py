@@ -352,7 +352,7 @@ def _aliases(wish: DeployWish, stage: StageName, facts: DeployFacts, targets: li
     return plan_aliases(
         facts.at,
         stage,
-        [target for target in targets if target.arn in facts.at.served],
+        targets,
         drop_others=None if wish.partial else "the service as deployed does not have this function",
         keep_others="not named by this partial deploy",
         overwrite=wish.overwrite_drift,

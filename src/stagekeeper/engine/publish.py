@@ -16,7 +16,7 @@ from stagekeeper.aws.lambda_api import LatestBusy, VersionMade
 from stagekeeper.domain import converge
 from stagekeeper.domain.configuration import differing_members, digest, overlay, with_architectures
 from stagekeeper.domain.facts import Absent, LatestSeen, Unreadable, VersionSeen
-from stagekeeper.domain.lock import PUBLISH
+from stagekeeper.domain.lock import PUBLISH, holds
 from stagekeeper.domain.model import FunctionArn, OperationId, Release
 from stagekeeper.domain.operation import Phase, Status
 from stagekeeper.domain.plan import Publish, Published
@@ -47,6 +47,9 @@ def publish(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
     request = bodies.request_of(record)
     if not isinstance(request, DeployRequest):
         return Go("Move")
+    if not holds(deps.store.lock(record.service), operation_id, frozenset({PUBLISH})):
+        # The versions exist and it was given back: claims and $LATEST may be the next deploy's by now.
+        return Go("Move" if plan.moves else "Commit")
     try:
         deps.journal.join(record, {arn: join.after for arn, join in plan.joins.items()})
     except ClaimLost as lost:

@@ -185,6 +185,12 @@ def test_no_problem_is_no_refusal() -> None:
     assert refusal([]) is None
 
 
+def test_one_problem_is_told_as_it_is() -> None:
+    refused = refusal([Problem(Code.DRIFTED, "Drift.", "d")])
+    assert refused is not None
+    assert (refused.message, refused.blockers, refused.warnings) == ("Drift.", ("d",), ())
+
+
 def test_of_several_codes_the_one_that_is_decided_first_is_the_answer_with_all_of_its_things() -> None:
     problems = [
         Problem(Code.DRIFTED, "Drift.", "d"),

@@ -101,12 +101,22 @@ SAME: dict[str, tuple[Any, Any]] = {
     "ImageConfigResponse": (None, {}),
     "Layers": ([{"Arn": "layer:1", "CodeSize": 10}], [{"Arn": "layer:1", "CodeSize": 11}]),
     "LoggingConfig": (None, {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{NAME}"}),
-    "SnapStart": ({"ApplyOn": "None", "OptimizationStatus": "Off"}, None),
+    "SnapStart": ({"OptimizationStatus": "Off"}, None),
     "VpcConfig": (
         {"SubnetIds": ["a", "b"], "SecurityGroupIds": [], "VpcId": "vpc-1", "Ipv6AllowedForDualStack": False},
         {"SubnetIds": ["b", "a"]},
     ),
 }
+
+
+#: Some members have more than one part that counts.
+MORE_PARTS = [
+    ("LoggingConfig", {"LogFormat": "JSON"}, {"LogFormat": "JSON", "SystemLogLevel": "WARN"}),
+    ("LoggingConfig", {"LogFormat": "JSON"}, {"LogFormat": "JSON", "LogGroup": "/orders"}),
+    ("VpcConfig", {"SubnetIds": ["a"]}, {"SubnetIds": ["b"]}),
+    ("VpcConfig", {"SubnetIds": ["a"]}, {"SubnetIds": ["a"], "Ipv6AllowedForDualStack": True}),
+    ("FileSystemConfigs", [{"Arn": "a", "LocalMountPath": "/mnt/a"}], [{"Arn": "a", "LocalMountPath": "/mnt/b"}]),
+]
 
 
 def with_member(member: str, value: Any) -> dict[str, Any]:
@@ -142,6 +152,11 @@ def test_every_member_that_a_version_freezes_is_content(member: str) -> None:
     assert digest(one) != digest(other)
 
 
+@pytest.mark.parametrize(("member", "one", "other"), MORE_PARTS)
+def test_every_part_of_a_member_is_content(member: str, one: Any, other: Any) -> None:
+    assert differing_members(canonical({**BARE, member: one}), canonical({**BARE, member: other})) == {member}
+
+
 def test_no_frozen_member_is_without_a_case_here() -> None:
     assert set(DIFFERENT) == set(canonical(BARE))
 
@@ -162,6 +177,10 @@ def test_two_functions_with_the_default_log_group_differ_only_in_that() -> None:
     own = {"LoggingConfig": {"LogGroup": "/orders"}}
     assert differing_members(canonical(BARE), canonical({"FunctionName": "other"})) == {"LoggingConfig"}
     assert canonical({**BARE, **own}) == canonical({"FunctionName": "other", **own})
+
+
+def test_layers_are_arns_in_a_request_and_objects_in_an_answer() -> None:
+    assert overlay(canonical(BARE), {"Layers": ["layer:1"]}, NAME) == canonical({**BARE, "Layers": [{"Arn": "layer:1"}]})
 
 
 def test_a_given_member_replaces_whole() -> None:

@@ -110,6 +110,11 @@ def test_a_failed_update_is_mended_by_another_update() -> None:
     assert len(planned(decide_deploy(deploy_wish(), facts)).publishes) == 1
 
 
+def test_a_failed_update_does_not_matter_where_the_version_is_there_already() -> None:
+    facts = deploy_facts(wanted("api", failed="bad layer"), versions=V1)
+    assert planned(decide_deploy(deploy_wish(), facts)).publishes == ()
+
+
 # Reuse.
 
 
@@ -243,6 +248,15 @@ def test_a_partial_deploy_of_a_mixed_stage_puts_the_kept_functions_right() -> No
     assert moves(planned(decide_deploy(wish, facts))) == {"worker": (2, 1)}
 
 
+def test_a_partial_deploy_of_a_stage_that_became_mixed_while_it_was_made_keeps_nothing() -> None:
+    """It has no release whose functions could be kept; the alias that was left is."""
+    wish = deploy_wish(partial=True)
+    facts = deploy_facts(wanted("api"), wish=wish, at=stage(None, mixed=True, worker=1), releases=(R1,), versions=V1)
+    plan = planned(decide_deploy(wish, facts))
+    assert plan.functions == {"api": part("api", "A")}
+    assert [keep.function for keep in plan.keeps] == ["worker"]
+
+
 def test_another_function_under_the_same_logical_name_is_one_removed_and_one_added() -> None:
     other = Claim(SERVICE, claim("api").function)
     before = stage(1, old=3)
@@ -264,6 +278,14 @@ def test_another_logical_name_for_the_same_function_is_a_new_release_that_moves_
     plan = planned(decide_deploy(deploy_wish(), facts))
     assert (plan.release, plan.moves, plan.publishes, plan.drops) == (2, (), (), ())
     assert plan.joins[arn("api")].after == claim("api", "Timeout")
+
+
+def test_a_partial_deploy_can_give_a_function_another_logical_name() -> None:
+    """It is the same function, so its old name is not kept beside the new one."""
+    wish = deploy_wish(partial=True)
+    before = Release(ReleaseNumber(1), {LogicalName("old-name"): part("api"), LogicalName("worker"): part("worker")})
+    facts = deploy_facts(wanted("api"), wish=wish, at=ON_R1, releases=(before,), versions=V1)
+    assert planned(decide_deploy(wish, facts)).functions == {"api": part("api"), "worker": part("worker")}
 
 
 def test_a_function_that_was_deleted_takes_its_alias_along() -> None:
@@ -324,9 +346,11 @@ def test_a_member_is_remembered_also_if_latest_had_its_value_already(owned: dict
     assert planned(decide_deploy(deploy_wish(), facts)).joins[arn("api")].after == claim("api", "Timeout")
 
 
-def test_nothing_is_claimed_anew_where_nothing_is_new() -> None:
-    function = wanted("api", given=("Timeout",))
-    facts = deploy_facts(function, versions=V1, claims={"api": claim("api", "Timeout")})
+@pytest.mark.parametrize("code", [None, "A"])
+def test_nothing_is_claimed_anew_where_nothing_is_new(code: str | None) -> None:
+    function = wanted("api", code, given=("Timeout",))
+    write = LatestWrite(EARLIER, content("0"), content("A"))
+    facts = deploy_facts(function, versions=V1, claims={"api": claim("api", "Timeout", write=write)})
     assert planned(decide_deploy(deploy_wish(), facts)).joins == {}
 
 

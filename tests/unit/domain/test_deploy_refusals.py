@@ -186,6 +186,11 @@ def test_a_failed_update_cannot_be_published_as_it_is() -> None:
     says(refusal, "The last update of function api", "failed: EFS mount failed.", "Mend the function")
 
 
+def test_another_functions_update_does_not_mend_it() -> None:
+    facts = deploy_facts(wanted("worker", "B"), wanted("api", failed="EFS mount failed."))
+    assert refused(decide_deploy(deploy_wish(), facts)).blockers == (str(arn("api")),)
+
+
 def test_a_version_whose_state_cannot_be_read_refuses() -> None:
     facts = deploy_facts(wanted("api"), versions={("api", "A"): BROKEN})
     assert refused(decide_deploy(deploy_wish(), facts)).code is Code.UNREADABLE
@@ -242,6 +247,12 @@ def test_a_kept_function_whose_version_cannot_be_read_is_not_taken_for_missing()
     versions: Mapping[tuple[str, str], VersionSeen | Unreadable] = {("api", "A"): seen(1), ("worker", "A"): BROKEN}
     facts = deploy_facts(wanted("api"), wish=wish, at=mixed, releases=(R1,), versions=versions)
     assert refused(decide_deploy(wish, facts)).code is Code.UNREADABLE
+
+
+def test_a_kept_function_goes_on_with_what_its_alias_serves_whatever_else_is_on_record() -> None:
+    wish = deploy_wish(partial=True)
+    facts = deploy_facts(wanted("api", "B"), wish=wish, at=ON_R1, releases=(R1,), versions={("worker", "A"): BROKEN})
+    assert arn("worker") in planned(decide_deploy(wish, facts)).settled
 
 
 # How many.

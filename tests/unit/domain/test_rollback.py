@@ -72,6 +72,17 @@ def test_only_what_differs_moves() -> None:
     assert plan.settled == {arn("worker"): alias("worker", 3)}
 
 
+def test_the_newest_release_of_all_may_lie_in_the_way_back() -> None:
+    assert planned(decide_rollback(rollback_wish(to=2), ON_R3, R2, last_release=2)).release == 2
+
+
+def test_it_is_a_movement_also_where_no_alias_has_to_move() -> None:
+    """r3 only added a function, whose alias is kept."""
+    at = stage(3, 2, api=2, worker=2, mailer=1)
+    plan = planned(decide_rollback(rollback_wish(), at, R2))
+    assert (plan.moves, plan.release, plan.previous_release, plan.way_back) == ((), 2, 3, ())
+
+
 def test_going_to_what_is_served_already_is_unchanged() -> None:
     assert decide_rollback(rollback_wish(to=3), ON_R3, R3) == Unchanged(ReleaseNumber(3))
 

@@ -102,7 +102,7 @@ class World:
 
     names: tuple[str, ...] = ("a", "b")
     fake_options: Mapping[str, Any] = field(default_factory=dict)
-    saved: Saved | None = None
+    saved: Saved | None = field(default=None, repr=False)
     operations: int = 0
 
     def __post_init__(self) -> None:
@@ -227,6 +227,13 @@ class World:
         """The functions of a deploy as a document in S3; the place as a request names it."""
         self._s3.put_object(Bucket=self.bucket, Key="code/functions.json", Body=json.dumps(functions).encode())
         return {"s3_bucket": self.bucket, "s3_key": "code/functions.json"}
+
+    def damage_request(self, operation: str, damage: Callable[[dict[str, Any]], object]) -> None:
+        """Change the stored request of an operation in the artifact bucket."""
+        key = self.operation(operation)["request_key"]
+        body = json.loads(self.bodies("requests/")[key])
+        damage(body["body"])
+        self._s3.put_object(Bucket=self.bucket, Key=key, Body=json.dumps(body).encode())
 
     # What tests look at.
 

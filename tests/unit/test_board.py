@@ -1,0 +1,121 @@
+"""The stage board: what each cell says, and that it says it without colours, too."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from stagekeeper.cli.board import LEGEND, Board, show
+from stagekeeper.domain.lock import Entry
+from stagekeeper.domain.model import (
+    Content,
+    FunctionArn,
+    LogicalName,
+    OperationId,
+    Release,
+    ReleaseFunction,
+    ReleaseNumber,
+    ServedAlias,
+    ServiceName,
+    Stage,
+    StageName,
+    VersionNumber,
+)
+
+API = FunctionArn("arn:aws:lambda:us-east-1:000000000000:function:orders-api")
+WORKER = FunctionArn("arn:aws:lambda:us-east-1:000000000000:function:orders-worker")
+NAMES = {API: LogicalName("Api"), WORKER: LogicalName("Worker")}
+
+
+def stage(name: str, release: int | None, *way_back: int, mixed: bool = False, **versions: int) -> Stage:
+    arns = {str(function): arn for arn, function in NAMES.items()}
+    aliases = {arns[f]: ServedAlias(LogicalName(f), VersionNumber(number), None) for f, number in versions.items()}
+    served = None if release is None else ReleaseNumber(release)
+    return Stage(StageName(name), served, tuple(ReleaseNumber(number) for number in way_back), aliases, mixed)
+
+
+def release(number: int, *arns: FunctionArn) -> Release:
+    return Release(ReleaseNumber(number), {NAMES[arn]: ReleaseFunction(arn, Content("", "")) for arn in arns})
+
+
+def board(
+    *stages: Stage, releases: tuple[Release, ...] = (), holders: tuple[Entry, ...] = (), queue: tuple[Entry, ...] = ()
+) -> Board:
+    return Board(ServiceName("orders"), stages, {each.number: each for each in releases}, holders, queue)
+
+
+def entry(name: str, *slots: str) -> Entry:
+    return Entry(OperationId(name), "deploy", frozenset(slots), 1_800_000_000.0, 1_800_001_800.0)
+
+
+def printed(shown: Board) -> list[str]:
+    """The lines that a file gets."""
+    file = io.StringIO()
+    show(shown, Console(file=file))
+    return file.getvalue().splitlines()
+
+
+def cells(shown: Board, row: str) -> list[str]:
+    (line,) = [line for line in printed(shown) if line.startswith(f"│ {row} ")]
+    return [cell.strip() for cell in line.strip("│").split("│")[1:]]
+
+
+@pytest.mark.parametrize(
+    ("of", "says"),
+    [
+        (stage("dev", 3, Api=7), "7 r3"),
+        (stage("dev", 3, Worker=7), "-"),
+        (stage("dev", 4, Api=7), "7 (kept)"),
+        (stage("dev", 3, mixed=True, Api=7), "7 (mixed)"),
+        (stage("dev", None, mixed=True, Api=7), "7 (mixed)"),
+    ],
+    ids=["served", "no alias", "not in the release", "mixed", "mixed while it was made"],
+)
+def test_a_cell_says_which_version_is_served_by_which_release(of: Stage, says: str) -> None:
+    shown = board(of, releases=(release(3, API), release(4, WORKER)))
+
+    assert shown.cell(of, API) == says
+
+
+def test_stages_are_across_and_functions_down() -> None:
+    shown = board(
+        stage("dev", 4, 3, Api=2, Worker=1), stage("prod", 3, Api=1), releases=(release(3, API), release(4, API, WORKER))
+    )
+
+    assert cells(shown, "Api") == ["2 r4", "1 r3"]
+    assert cells(shown, "Worker") == ["1 r4", "-"]
+    assert cells(shown, "serves") == ["r4", "r3"]
+    assert cells(shown, "way back") == ["r3", "-"]
+
+
+def test_a_long_way_back_is_cut_and_says_so() -> None:
+    assert cells(board(stage("dev", 9, 8, 7, 6, 5, 4, 3)), "way back") == ["r8 r7 r6 r5 r4 ..."]
+
+
+def test_a_mixed_stage_is_told_in_words() -> None:
+    lines = printed(board(stage("prod", 3, mixed=True, Api=7), releases=(release(3, API),)))
+
+    assert any("prod MIXED" in line for line in lines)
+    assert any(line.startswith("MIXED: an operation failed") for line in lines)
+
+
+def test_who_works_on_the_service_and_who_waits_is_told() -> None:
+    lines = printed(
+        board(stage("dev", 3), holders=(entry("orders-42", "stage:dev", "publish"),), queue=(entry("orders-43", "publish"),))
+    )
+
+    assert lines[-2:] == [
+        "deploy orders-42 holds publish, stage:dev since 2027-01-15 08:00:00 UTC",
+        "deploy orders-43 waits for publish since 2027-01-15 08:00:00 UTC",
+    ]
+
+
+def test_a_file_gets_every_column_whole_and_no_colours() -> None:
+    names = [f"developer-with-a-long-name-{number}" for number in range(20)]
+    lines = printed(board(*(stage(name, 3, Api=7) for name in names), releases=(release(3, API),)))
+
+    assert all(any(name in line for line in lines) for name in names)
+    assert LEGEND in lines
+    assert "\x1b" not in "".join(lines)

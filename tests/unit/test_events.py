@@ -1,0 +1,110 @@
+"""events/ holds a real input for every entry point: the state machine itself, and each state that runs a handler."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from stagekeeper.domain.facts import Absent, Unreadable
+from stagekeeper.domain.refusal import Refusal
+from stagekeeper.domain.request import DeployRequest, DocumentRef, Request, RollbackRequest
+from stagekeeper.engine.compensate import CutOff
+from stagekeeper.handlers import compensate
+from stagekeeper.handlers.request import parse
+from stagekeeper.handlers.runtime import Payload
+
+from .pages import ROOT, text
+
+FOLDER = ROOT / "events"
+STATES: dict[str, Any] = json.loads(text(ROOT / "src/statemachine/operation.asl.json"))["States"]
+TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
+STARTS = sorted(path.name for path in FOLDER.glob("start-*.json"))
+
+each_state = pytest.mark.parametrize("state", TASKS)
+
+
+def event(name: str) -> Any:
+    return json.loads(text(FOLDER / name))
+
+
+def file_of(state: str) -> str:
+    """Events are named as the handler's module."""
+    return f"{''.join('_' * (i > 0 and c.isupper()) + c.lower() for i, c in enumerate(state))}.json"
+
+
+def request(raw: object) -> Request:
+    parsed = parse(raw, document)
+    assert not isinstance(parsed, Refusal), parsed.message
+    return parsed
+
+
+def document(reference: DocumentRef) -> bytes | Absent | Unreadable:
+    assert reference.s3_key == "code/orders/functions-42.json"
+    return (FOLDER / "functions-document.json").read_bytes()
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_a_start_event_is_a_request(name: str) -> None:
+    request(event(name))
+
+
+@each_state
+def test_a_state_has_an_event_with_the_members_that_the_machine_gives_it(state: str) -> None:
+    payload = event(file_of(state))
+
+    assert set(payload) == set(TASKS[state]["Arguments"]["Payload"])
+    assert payload["schema"] == TASKS[state]["Arguments"]["Payload"]["schema"]
+    Payload.model_validate(payload)
+
+
+def test_there_is_no_other_event() -> None:
+    known = {*STARTS, "functions-document.json", *(file_of(state) for state in TASKS)}
+
+    assert {path.name for path in FOLDER.iterdir()} == known
+
+
+def test_accept_and_dry_run_get_requests_as_the_machine_does() -> None:
+    assert event("accept.json")["request"] == event("start-deploy.json")
+    assert event("dry_run.json")["request"] == event("start-dry-run.json")
+
+
+def test_compensate_is_told_which_state_was_cut_off() -> None:
+    told = compensate._cut_off(event("compensate.json")["cut_off"])
+
+    # CleanUp is the one state whose being cut off is told apart: an operation that has committed is ended by it, too.
+    assert told == CutOff("CleanUp", "States.Aborted", "The execution was stopped by hand.")
+
+
+def test_a_document_gives_the_same_functions_as_the_request_that_holds_them() -> None:
+    by_document, direct = request(event("start-deploy-from-document.json")), request(event("start-deploy.json"))
+
+    assert isinstance(by_document, DeployRequest)
+    assert isinstance(direct, DeployRequest)
+    assert by_document.functions == direct.functions
+
+
+def test_what_the_names_of_the_events_promise() -> None:
+    partial, release_only, overwrite = (
+        request(event(f"start-{name}.json")) for name in ("deploy-partial", "release-only", "deploy-overwrite")
+    )
+    assert isinstance(partial, DeployRequest)
+    assert isinstance(release_only, DeployRequest)
+    assert isinstance(overwrite, DeployRequest)
+    assert partial.partial
+    assert release_only.stage is None
+    assert overwrite.overwrite_drift
+    assert overwrite.accept_unqualified_callers
+    assert request(event("start-dry-run.json")).common.dry_run
+    assert request(event("start-rollback-dry-run.json")).common.dry_run
+
+
+@pytest.mark.parametrize(
+    ("name", "release", "steps"), [("rollback", None, None), ("rollback-two-steps", None, 2), ("rollback-to-release", 4, None)]
+)
+def test_how_far_a_rollback_event_goes_back(name: str, release: int | None, steps: int | None) -> None:
+    rollback = request(event(f"start-{name}.json"))
+
+    assert isinstance(rollback, RollbackRequest)
+    assert (rollback.release, rollback.steps) == (release, steps)
