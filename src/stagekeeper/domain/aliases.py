@@ -105,8 +105,8 @@ def _plan_target(
     if recorded is None:
         if isinstance(seen, VersionSeen):
             sentence = (
-                f"Function {target.function} ({target.arn}) has an alias {stage_name} that is not ours. If the stage shall "
-                "take it over, run adopt; else delete the alias or choose another stage name."
+                f"Function {target.function} ({target.arn}) has an alias {stage_name} that is not ours. Delete the alias if "
+                "nobody needs it, or choose another stage name; taking it over (adopt) is for a later version."
             )
             plan.problems.append(Problem(Code.ALIAS_OWNED_ELSEWHERE, sentence, f"{target.arn}:{stage_name}"))
             return

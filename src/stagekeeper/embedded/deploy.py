@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
+import botocore.session
 
 from stagekeeper.embedded.instance import EmbeddedError, Instance, interpreter, log_tail
 
@@ -75,7 +76,9 @@ def deploy(instance: Instance, template: Path, stack: str, parameters: Mapping[s
 
 def outputs(instance: Instance, stack: str) -> dict[str, str]:
     """The outputs of a stack that is deployed on the instance."""
-    client = boto3.client(
+    # Whatever profile the caller's environment names is none of this instance's business, and need not even exist.
+    alone = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+    client = boto3.Session(botocore_session=alone).client(
         "cloudformation",
         endpoint_url=instance.endpoint,
         region_name=instance.region,

@@ -321,7 +321,7 @@ def test_a_deploy_of_a_new_stage_is_refused_where_an_alias_of_that_name_is_not_o
     facts = deploy_facts(wanted("api"), wanted("worker"), versions=V1, served={"api": seen(1)})
     refusal = refused(decide_deploy(deploy_wish(overwrite=True), facts))
     assert (refusal.code, refusal.blockers) == (Code.ALIAS_OWNED_ELSEWHERE, (f"{arn('api')}:{DEV}",))
-    says(refusal, f"Function api ({arn('api')}) has an alias dev that is not ours", "run adopt")
+    says(refusal, f"Function api ({arn('api')}) has an alias dev that is not ours", "adopt")
 
 
 @pytest.mark.parametrize("name", ["api", "worker"], ids=["moved", "dropped"])
