@@ -55,6 +55,12 @@ class DeployWish:
 
 def admit_deploy(wish: DeployWish, at: StageFacts) -> Refusal | None:
     """The refusals that need no look at AWS."""
+    if wish.partial and at.service is None:
+        return Refusal(
+            Code.SERVICE_NOT_FOUND,
+            f"There is no service {wish.service}, and a partial deploy changes an existing one. Check the spelling, or deploy "
+            "all functions first.",
+        )
     if wish.partial and at.stage is None:
         return Refusal(
             Code.STAGE_NOT_FOUND,

@@ -11,7 +11,7 @@ from stagekeeper.domain.operation import OperationKind, Status
 from stagekeeper.domain.record import Failed, OperationRecord, Succeeded
 from stagekeeper.domain.refusal import Refusal
 
-#: The contract's bound on ``blockers``, and what keeps ``cause`` under its 32 KiB.
+#: The contract's bound on ``blockers``; the others (bytes) keep ``cause`` under its 32 KiB.
 MAX_BLOCKERS = 50
 _MAX_MESSAGE = 4_000
 _MAX_BLOCKER = 300
@@ -39,16 +39,21 @@ Step = Go | Wait | Succeeded | Failed
 
 def failed(refusal: Refusal, operation_id: OperationId) -> Failed:
     """A refusal as the execution's error and cause, within the contract's bounds."""
-    blockers = [blocker[:_MAX_BLOCKER] for blocker in refusal.blockers[:MAX_BLOCKERS]]
+    blockers = [_cut(blocker, _MAX_BLOCKER) for blocker in refusal.blockers[:MAX_BLOCKERS]]
     if len(refusal.blockers) > MAX_BLOCKERS:
         blockers.append(f"and {len(refusal.blockers) - MAX_BLOCKERS} more")
     cause = {
-        "message": refusal.message[:_MAX_MESSAGE],
+        "message": _cut(refusal.message, _MAX_MESSAGE),
         "blockers": blockers,
         "operation_id": operation_id,
-        "warnings": [warning[:_MAX_BLOCKER] for warning in refusal.warnings[:_MAX_WARNINGS]],
+        "warnings": [_cut(warning, _MAX_BLOCKER) for warning in refusal.warnings[:_MAX_WARNINGS]],
     }
     return Failed(refusal.code.value, cause)
+
+
+def _cut(text: str, size: int) -> str:
+    """At most ``size`` bytes of UTF-8: the bound on ``cause`` is one of bytes."""
+    return text.encode()[:size].decode(errors="ignore")
 
 
 def resume(record: OperationRecord) -> Step:

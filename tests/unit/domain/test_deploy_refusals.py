@@ -57,9 +57,16 @@ def says(refusal: Refusal, *parts: str) -> None:
 
 def test_a_partial_deploy_needs_a_stage_that_exists() -> None:
     wish = deploy_wish(partial=True)
-    refusal = refused(decide_deploy(wish, deploy_facts(wanted("api"), wish=wish)))
+    refusal = refused(decide_deploy(wish, deploy_facts(wanted("api"), wish=wish, releases=(R1,))))
     assert refusal.code is Code.STAGE_NOT_FOUND
     says(refusal, "Service orders has no stage dev", "Deploy all functions first")
+
+
+def test_a_partial_deploy_needs_a_service_that_exists() -> None:
+    wish = deploy_wish(partial=True, if_release=2)
+    refusal = refused(decide_deploy(wish, deploy_facts(wanted("api"), wish=wish)))
+    assert refusal.code is Code.SERVICE_NOT_FOUND
+    says(refusal, "no service orders", "deploy all functions first")
 
 
 @pytest.mark.parametrize(
@@ -309,7 +316,7 @@ def test_a_moved_stage_comes_before_what_is_wrong_with_functions() -> None:
 
 def test_a_stage_that_is_not_there_comes_before_one_that_moved() -> None:
     wish = deploy_wish(partial=True, if_release=2)
-    assert refused(decide_deploy(wish, deploy_facts(wanted("api"), wish=wish))).code is Code.STAGE_NOT_FOUND
+    assert refused(decide_deploy(wish, deploy_facts(wanted("api"), wish=wish, releases=(R1,)))).code is Code.STAGE_NOT_FOUND
 
 
 def test_a_refusal_names_only_what_has_its_code() -> None:

@@ -15,14 +15,14 @@ MakeWorld = Callable[..., World]
 Deployed = Callable[[Sequence[str], str], World]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="package", autouse=True)
 def moto() -> Iterator[None]:
     with mock_aws():
         yield
 
 
 @pytest.fixture
-def worlds(moto: None) -> Iterator[list[World]]:
+def worlds() -> Iterator[list[World]]:
     """The accounts of a test, which it must have used as it arranged."""
     made: list[World] = []
     yield made
@@ -41,7 +41,7 @@ def make_world(worlds: list[World]) -> MakeWorld:
 
 
 @pytest.fixture(scope="package")
-def saved(moto: None) -> Callable[[Sequence[str], str], Saved]:
+def saved() -> Callable[[Sequence[str], str], Saved]:
     """Accounts to begin from, each made once by the real engine."""
     known: dict[tuple[tuple[str, ...], str], Saved] = {}
 

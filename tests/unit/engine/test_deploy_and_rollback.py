@@ -374,7 +374,9 @@ def test_a_rollback_over_drift_goes_where_it_was_told(two: World) -> None:
 def test_a_rollback_over_drift_that_fails_puts_back_what_it_found(two: World) -> None:
     two.fake.publish(lambda_name("b"), b"by hand")
     two.fake.alias(lambda_name("b"), "prod", "3")
-    two.fake.fail("UpdateAlias", error="InvalidParameterValueException", times=None, where=lambda p: "orders-a" in p["FunctionName"])
+    two.fake.fail(
+        "UpdateAlias", error="InvalidParameterValueException", times=None, where=lambda p: "orders-a" in p["FunctionName"]
+    )
 
     failed = two.rollback(on_drift="overwrite")
 

@@ -1,4 +1,4 @@
-"""Functions that join and leave a service: dropped aliases, partial deploys, rollbacks across both, and what goes after the commit."""
+"""Functions that join and leave a service: dropped aliases, partial deploys, rollbacks across both."""
 
 from __future__ import annotations
 

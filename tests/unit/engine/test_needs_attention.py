@@ -1,4 +1,4 @@
-"""Compensation that fails itself: the stage is mixed, its record says what is really served, and the next operation goes from there."""
+"""Compensation that fails itself: the stage is mixed, its record says what is really served, the next operation starts there."""
 
 from __future__ import annotations
 
@@ -30,9 +30,8 @@ def test_an_alias_that_cannot_be_put_back_leaves_the_stage_mixed_as_it_really_is
     assert stage.mixed
     assert five.aliases() == {name: "3" if name == stuck else "2" for name in five.names}
     assert five.recorded() == five.aliases()
-    assert failed.cause["blockers"] == [
-        f"{five.arn(stuck)}:prod serves version 3 instead of version 2 (AccessDeniedException: AccessDeniedException asked for by the test.)"
-    ]
+    (blocker,) = failed.cause["blockers"]
+    assert blocker.startswith(f"{five.arn(stuck)}:prod serves version 3 instead of version 2 (AccessDeniedException")
 
 
 def test_the_mixed_stage_keeps_the_release_and_the_way_back_from_before(five: World) -> None:

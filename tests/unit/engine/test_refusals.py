@@ -98,6 +98,11 @@ def give_memory(world: World) -> None:
     assert world.deploy("qa", world.wishes("two", MemorySize=512)).outcome == "succeeded"
 
 
+def fail_update(world: World) -> None:
+    world.fake.update(lambda_name("a"), b"x")
+    world.fake.set_update(lambda_name("a"), "Failed", "no role")
+
+
 def spoil_stage(world: World) -> None:
     """An item as another version of Stagekeeper would write it."""
     item = world.items()["SERVICE#orders", "STAGE#prod"]
@@ -118,9 +123,17 @@ CASES = [
     Case("partial without a stage", deploying(stage="qa", partial=True), "StageNotFound", "qa"),
     Case("no such function", with_c(), "FunctionNotFound", "orders-c"),
     Case("nothing before it", back(to={"steps": 2}), "NothingToRollBack", "prod"),
-    Case("nothing before it on a new stage", back(stage="qa"), "NothingToRollBack", "qa", lambda w: w.deploy("qa", w.wishes("two"))),
+    Case(
+        "nothing before it on a new stage", back(stage="qa"), "NothingToRollBack", "qa", lambda w: w.deploy("qa", w.wishes("two"))
+    ),
     Case("no such release", back(to={"release": 9}), "ReleaseNotFound", "r9"),
-    Case("a release that is not in the way back", back(stage="qa", to={"release": 1}), "ReleaseNotFound", "r1", lambda w: w.deploy("qa", w.wishes("two"))),
+    Case(
+        "a release that is not in the way back",
+        back(stage="qa", to={"release": 1}),
+        "ReleaseNotFound",
+        "r1",
+        lambda w: w.deploy("qa", w.wishes("two")),
+    ),
     Case("code not in S3", with_code(s3_key="code/a/never.zip"), "ArtifactMissing", "code/a/never.zip"),
     Case("code in no bucket", with_code(s3_bucket="nowhere"), "ArtifactMissing", "s3://nowhere/"),
     Case("not what sha256 says", with_code(sha256="ab" * 32), "InvalidRequest", "SHA-256"),
@@ -128,31 +141,110 @@ CASES = [
     Case("the stage moved on", deploying(if_release=1), "StageMoved", "r2"),
     Case("the stage moved on, for a rollback", back(if_release=1), "StageMoved", "r2"),
     Case("an alias that was moved", deploying(), "Drifted", "orders-b", lambda w: w.fake.alias("orders-b", "prod", "1")),
-    Case("an alias that was moved, for a rollback", back(), "Drifted", "orders-b", lambda w: w.fake.alias("orders-b", "prod", "1")),
+    Case(
+        "an alias that was moved, for a rollback", back(), "Drifted", "orders-b", lambda w: w.fake.alias("orders-b", "prod", "1")
+    ),
     Case("an alias that was deleted", back(), "Drifted", "no alias", delete_alias),
     Case("an alias on $LATEST", back(), "Drifted", "$LATEST", lambda w: w.fake.alias("orders-b", "prod", "$LATEST")),
-    Case("an alias that was there before us", deploying("two", "qa"), "AliasOwnedElsewhere", "qa", lambda w: w.fake.alias("orders-b", "qa", "1")),
+    Case(
+        "an alias that was there before us",
+        deploying("two", "qa"),
+        "AliasOwnedElsewhere",
+        "qa",
+        lambda w: w.fake.alias("orders-b", "qa", "1"),
+    ),
     Case("a version that was deleted", back(), "VersionMissing", "orders-a", delete_version_one),
     Case("a version in state Failed", back(), "VersionMissing", "Failed", lambda w: w.fake.set_state("orders-a", "1", "Failed")),
     Case("a function of another service", with_c(), "FunctionOwnedElsewhere", "billing", claim_c_elsewhere),
-    Case("a function that was deleted", back(), "FunctionNotFound", "orders-b", lambda w: w.fake.quietly("DeleteFunction", FunctionName="orders-b")),
+    Case(
+        "a function that was deleted",
+        back(),
+        "FunctionNotFound",
+        "orders-b",
+        lambda w: w.fake.quietly("DeleteFunction", FunctionName="orders-b"),
+    ),
     Case("a permission without an alias", with_c(), "UnqualifiedCallers", "anybody", allow_everyone),
     Case("an event source without an alias", with_c(), "UnqualifiedCallers", "jobs", map_queue),
-    Case("an update under way", deploying(), "FunctionNotReady", "orders-a", lambda w: w.fake.set_update("orders-a", "InProgress")),
-    Case("an update that failed", deploying(None), "FunctionNotReady", "no role", lambda w: w.fake.update("orders-a", b"x") or w.fake.set_update("orders-a", "Failed", "no role")),
+    Case(
+        "an update under way", deploying(), "FunctionNotReady", "orders-a", lambda w: w.fake.set_update("orders-a", "InProgress")
+    ),
+    Case(
+        "an update that failed",
+        deploying(None),
+        "FunctionNotReady",
+        "no role",
+        fail_update,
+    ),
     # What the request says does not fit.
     Case("a member that an earlier deploy gave", deploying("three"), "InvalidRequest", "MemorySize", give_memory),
-    Case("the same function twice", only("prod", lambda w: {"a": w.wish("a", "x"), "again": w.wish("a", "x")}), "InvalidRequest", "again"),
+    Case(
+        "the same function twice",
+        only("prod", lambda w: {"a": w.wish("a", "x"), "again": w.wish("a", "x")}),
+        "InvalidRequest",
+        "again",
+    ),
     # What cannot be read is not taken for absent.
     Case("S3 says 403", deploying(), "Unreadable", "/code/a", reading=unreadable("s3", "HeadObject", "403", 403, "/a/")),
-    Case("GetFunction fails", deploying(), "Unreadable", "orders-a", reading=lambda w: w.fake.fail("GetFunction", error=DENIED, times=None, where=of("a"))),
-    Case("GetFunction fails, for a rollback", back(), "Unreadable", "orders-a", reading=lambda w: w.fake.fail("GetFunction", error=DENIED, times=None, where=of("a"))),
-    Case("GetFunction of the target version fails", back(), "Unreadable", "orders-a:1", reading=lambda w: w.fake.fail("GetFunction", error=DENIED, where=lambda p: p.get("Qualifier") == "1" and "orders-a" in p["FunctionName"])),
-    Case("GetPolicy fails", with_c(), "Unreadable", "the policy of", lambda w: w.create("c"), lambda w: w.fake.fail("GetPolicy", error=DENIED)),
-    Case("the mappings cannot be listed", with_c(), "Unreadable", "event source mappings", lambda w: w.create("c"), lambda w: w.fake.fail("ListEventSourceMappings", error=DENIED)),
-    Case("the stage's record cannot be read", back(), "Unreadable", "STAGE#prod", reading=unreadable("dynamodb", "GetItem", DENIED, 400, "STAGE#prod")),
-    Case("the record of versions cannot be read", back(), "Unreadable", "state-", reading=unreadable("dynamodb", "BatchGetItem", DENIED, 400, "CONTENT#")),
-    Case("the claims cannot be read", deploying(), "Unreadable", "state-", reading=unreadable("dynamodb", "BatchGetItem", DENIED, 400, "CLAIM")),
+    Case(
+        "GetFunction fails",
+        deploying(),
+        "Unreadable",
+        "orders-a",
+        reading=lambda w: w.fake.fail("GetFunction", error=DENIED, times=None, where=of("a")),
+    ),
+    Case(
+        "GetFunction fails, for a rollback",
+        back(),
+        "Unreadable",
+        "orders-a",
+        reading=lambda w: w.fake.fail("GetFunction", error=DENIED, times=None, where=of("a")),
+    ),
+    Case(
+        "GetFunction of the target version fails",
+        back(),
+        "Unreadable",
+        "orders-a:1",
+        reading=lambda w: w.fake.fail(
+            "GetFunction", error=DENIED, where=lambda p: p.get("Qualifier") == "1" and "orders-a" in p["FunctionName"]
+        ),
+    ),
+    Case(
+        "GetPolicy fails",
+        with_c(),
+        "Unreadable",
+        "the policy of",
+        lambda w: w.create("c"),
+        lambda w: w.fake.fail("GetPolicy", error=DENIED),
+    ),
+    Case(
+        "the mappings cannot be listed",
+        with_c(),
+        "Unreadable",
+        "event source mappings",
+        lambda w: w.create("c"),
+        lambda w: w.fake.fail("ListEventSourceMappings", error=DENIED),
+    ),
+    Case(
+        "the stage's record cannot be read",
+        back(),
+        "Unreadable",
+        "STAGE#prod",
+        reading=unreadable("dynamodb", "GetItem", DENIED, 400, "STAGE#prod"),
+    ),
+    Case(
+        "the record of versions cannot be read",
+        back(),
+        "Unreadable",
+        "state-",
+        reading=unreadable("dynamodb", "BatchGetItem", DENIED, 400, "CONTENT#"),
+    ),
+    Case(
+        "the claims cannot be read",
+        deploying(),
+        "Unreadable",
+        "state-",
+        reading=unreadable("dynamodb", "BatchGetItem", DENIED, 400, "CLAIM"),
+    ),
     Case("an item of another schema", back(), "Unreadable", "schema", spoil_stage),
 ]
 EACH_CASE = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
@@ -216,7 +308,10 @@ MALFORMED: list[tuple[str, dict[str, Any]]] = [
     ("a null", {**BACK, "if_release": None}),
     ("an operation of a later version", {"operation": "teardown", "stage": "prod"}),
     ("no functions", {"operation": "deploy", "stage": "prod", "functions": {}}),
-    ("501 functions", {"operation": "deploy", "stage": "prod", "functions": {f"f{n}": {"function_name": f"f{n}"} for n in range(501)}}),
+    (
+        "501 functions",
+        {"operation": "deploy", "stage": "prod", "functions": {f"f{n}": {"function_name": f"f{n}"} for n in range(501)}},
+    ),
 ]
 
 

@@ -142,7 +142,7 @@ def test_a_request_that_is_malformed_where_they_are(
     assert_told_nowhere(world, refused, log.text)
 
 
-def test_a_stored_request_that_was_damaged(two: World, log: pytest.LogCaptureFixture) -> None:
+def test_a_stored_request_that_was_damaged(two: World) -> None:
     running = two.begin(deploy_of("prod", two.wishes("three", **CONFIGURATION))).run_to("Plan")
     two.damage_request(running.name, lambda body: body["functions"]["a"].update(configuration=list(SECRETS.values())))
 

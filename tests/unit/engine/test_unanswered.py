@@ -7,13 +7,13 @@ import pytest
 from tests.fake import Call
 
 from .faults import of
-from .wire import Sent
+from .wire import Matches, Sent
 from .world import Execution, World, deploy_of, lambda_name
 
 APPLIED = pytest.mark.parametrize("applied", [True, False], ids=["it happened", "it did not happen"])
 
 
-def writes(text: str) -> object:
+def writes(text: str) -> Matches:
     return lambda sent: sent.name == "dynamodb.TransactWriteItems" and text in sent.body
 
 
@@ -146,7 +146,7 @@ def test_a_failure_that_was_answered_is_put_back_without_waiting_for_calls_under
     ids=["opening", "lock", "intent", "release", "moves", "commit"],
 )
 def test_a_write_of_the_record_without_an_answer_is_repeated_and_does_no_harm(five: World, text: str, applied: bool) -> None:
-    five.wire.fail(writes(text), applied=applied)  # type: ignore[arg-type]
+    five.wire.fail(writes(text), applied=applied)
 
     done = five.deploy("prod", five.wishes("three"))
 
@@ -186,7 +186,7 @@ def test_a_commit_that_is_never_answered_but_got_through_is_success(five: World)
     assert (running.outcome, running.visited[-1]) == ("succeeded", "Compensate")
 
 
-def _reads_of(operation: str) -> object:
+def _reads_of(operation: str) -> Matches:
     def matches(sent: Sent) -> bool:
         return sent.name == "dynamodb.GetItem" and f"OPERATION#{operation}" in sent.body
 

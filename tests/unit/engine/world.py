@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import Any, Final, Self, cast
 
 import boto3
 from botocore.config import Config
@@ -43,11 +43,8 @@ from tests.fake.store import Store as LambdaStore
 
 from .wire import Died, Wire
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_s3 import S3Client
-
-REGION, SERVICE = "eu-central-1", "orders"
+REGION: Final = "eu-central-1"
+SERVICE = "orders"
 #: No client here waits in real time between its own retries.
 _ONCE = Config(retries={"total_max_attempts": 1, "mode": "standard"}, max_pool_connections=32)
 
@@ -113,8 +110,8 @@ class World:
         self.wire = Wire()
         self.fake = FakeLambda(REGION, clock=self.moments, objects=self._object, **self.fake_options)
         # The tests' own clients are not tapped.
-        self._s3 = cast("S3Client", boto3.client("s3", region_name=REGION, config=_ONCE))
-        self._dynamodb = cast("DynamoDBClient", boto3.resource("dynamodb", region_name=REGION, config=_ONCE).meta.client)
+        self._s3 = boto3.client("s3", region_name=REGION, config=_ONCE)
+        self._dynamodb = boto3.resource("dynamodb", region_name=REGION, config=_ONCE).meta.client
         self._make_table()
         self._s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.deps = self._deps()
@@ -149,8 +146,8 @@ class World:
 
     def _deps(self) -> Deps:
         clients = LambdaClients(self.fake.client(_ONCE), self.fake.client(_ONCE), self.fake.client(_ONCE))
-        dynamodb = cast("DynamoDBClient", boto3.resource("dynamodb", region_name=REGION, config=_ONCE).meta.client)
-        s3 = cast("S3Client", boto3.client("s3", region_name=REGION, config=_ONCE))
+        dynamodb = boto3.resource("dynamodb", region_name=REGION, config=_ONCE).meta.client
+        s3 = boto3.client("s3", region_name=REGION, config=_ONCE)
         for client in (clients.read, clients.alias, clients.publish, dynamodb, s3):
             self.wire.tap(client)
         table = Table(dynamodb, self.table, self.clock)
@@ -286,7 +283,9 @@ class World:
 
     def releases(self, service: str = SERVICE) -> list[int]:
         found = self.items()
-        return sorted(int(i["release"]) for (pk, sk), i in found.items() if pk == f"SERVICE#{service}" and sk.startswith("RELEASE#"))
+        return sorted(
+            int(i["release"]) for (pk, sk), i in found.items() if pk == f"SERVICE#{service}" and sk.startswith("RELEASE#")
+        )
 
     def operation(self, name: str) -> dict[str, Any]:
         return self.items()[f"OPERATION#{name}", "OPERATION"]
