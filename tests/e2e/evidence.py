@@ -1,12 +1,10 @@
-"""Everything an operation could have changed, before and after: the whole table, the bucket, and functions on AWS."""
+"""What an operation could have changed, before and after: items of the table, objects of the bucket, functions on AWS."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-
-from botocore.exceptions import ClientError
 
 from .plane import ControlPlane, Ended
 
@@ -23,21 +21,31 @@ class Evidence:
         return {name for name in names if self.things.get(name) != before.things.get(name)}
 
 
-def look(plane: ControlPlane, functions: Iterable[str] = ()) -> Evidence:
+def everything(plane: ControlPlane, functions: Iterable[str] = ()) -> Evidence:
     """The whole table, the whole bucket, and all aliases, versions and $LATEST of ``functions``."""
     things: dict[str, Any] = {f"item {pk} / {sk}": item for (pk, sk), item in plane.whole_table().items()}
     things |= {f"object {key}": etag for key, etag in plane.objects().items()}
-    for function in functions:
-        things[f"function {function}"] = _function(plane, function)
-    return Evidence(things)
+    return Evidence(things | _functions(plane, functions))
+
+
+def look(plane: ControlPlane, service: str, functions: Iterable[str] = ()) -> Evidence:
+    """Every item of the service and of its functions, which items there are beside those, and the functions on AWS."""
+    names = list(functions)
+    things: dict[str, Any] = dict.fromkeys((f"item {pk} / {sk}" for pk, sk in plane.item_keys()), "there")
+    for pk in (f"SERVICE#{service}", *(f"FUNCTION#{plane.function_arn(name)}" for name in names)):
+        things |= {f"item {pk} / {item['sk']}": item for item in plane.items(pk)}
+    return Evidence(things | _functions(plane, names))
+
+
+def _functions(plane: ControlPlane, functions: Iterable[str]) -> dict[str, Any]:
+    return {f"function {function}": _function(plane, function) for function in functions}
 
 
 def _function(plane: ControlPlane, function: str) -> Any:
     lambda_ = plane.client("lambda")
     try:
         latest = lambda_.get_function(FunctionName=function)["Configuration"]
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == "ResourceNotFoundException"
+    except lambda_.exceptions.ResourceNotFoundException:
         return None
     return {
         "latest": (latest["RevisionId"], latest["CodeSha256"]),
@@ -47,9 +55,7 @@ def _function(plane: ControlPlane, function: str) -> Any:
 
 
 def changed_by_refusal(before: Evidence, after: Evidence, refused: Ended, service: str) -> set[str]:
-    """What changed beside what a refusal may leave: its own record (with the request it was about), the lock's counters, and
-    what objects hashed to, which is a cache."""
+    """What changed beside what a refusal may leave: its own record, the lock's counters, and what objects hashed to, which
+    is a cache."""
     own = {f"item OPERATION#{refused.operation_id} / OPERATION", f"item SERVICE#{service} / LOCK"}
-    return {
-        name for name in after.differs_from(before) if name not in own and not name.startswith(("item OBJECT#", "object requests/"))
-    }
+    return {name for name in after.differs_from(before) if name not in own and not name.startswith("item OBJECT#")}

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import boto3
@@ -23,7 +24,7 @@ from stagekeeper.embedded.instance import Instance
 PATIENCE = 60.0
 _LOOK_EVERY = 0.04
 
-_OUTPUT_MEMBERS = {
+_OUTPUT_MEMBERS: dict[str, type | tuple[type, ...]] = {
     "outcome": str,
     "operation_id": str,
     "operation": str,
@@ -39,7 +40,7 @@ _OUTPUT_MEMBERS = {
     "kept_count": int,
     "report": (dict, type(None)),
 }
-_CAUSE_MEMBERS = {"message": str, "blockers": list, "operation_id": str, "warnings": list}
+_CAUSE_MEMBERS: dict[str, type | tuple[type, ...]] = {"message": str, "blockers": list, "operation_id": str, "warnings": list}
 _CAUSE_BYTES = 32 * 1024
 
 _numbers = itertools.count(1)
@@ -62,6 +63,7 @@ class Ended:
     error: str
     cause: dict[str, Any]
     shown: str
+    began: datetime
 
     @property
     def told(self) -> str:
@@ -72,35 +74,39 @@ class Ended:
 class ControlPlane:
     """One deployed stack, looked at and used with the account's root credentials unless others are given."""
 
-    def __init__(self, instance: Instance, stack: str, outputs: Mapping[str, str]) -> None:
+    def __init__(
+        self, instance: Instance, stack: str, outputs: Mapping[str, str], credentials: tuple[str, str] = (ROOT_KEY, ROOT_KEY)
+    ) -> None:
         self.instance = instance
+        self.stack = stack
+        self.outputs = outputs
         self.account = instance.account
         self.region = instance.region
         self.machine = outputs["StateMachineArn"]
         self.table_name = outputs["StateTableName"]
         self.bucket = outputs["ArtifactBucketName"]
         self.operator_policy = outputs["OperatorPolicyArn"]
-        self._clients: dict[tuple[str, str], Any] = {}
-        resources = self.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
-        self._resources = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
+        self._session = boto3.Session(*credentials, region_name=self.region)
+        self._clients: dict[str, Any] = {}
 
-    def client(self, service: str, key: str = ROOT_KEY, secret: str = ROOT_KEY) -> Any:
-        """A plain client; one for each service and key, since making one takes longer than most calls."""
-        known = self._clients.get((service, key))
-        if known is None:
-            known = boto3.client(
-                service,  # type: ignore[call-overload]  # any service
-                endpoint_url=self.instance.endpoint,
-                region_name=self.region,
-                aws_access_key_id=key,
-                aws_secret_access_key=secret,
-            )
-            self._clients[service, key] = known
-        return known
+    def seen_by(self, key: str, secret: str) -> ControlPlane:
+        """The same, with somebody's credentials."""
+        return ControlPlane(self.instance, self.stack, self.outputs, (key, secret))
+
+    def client(self, service: str) -> Any:
+        """A plain client; one for each service, since making one takes longer than most calls."""
+        if service not in self._clients:
+            client = self._session.client(service, endpoint_url=self.instance.endpoint)  # type: ignore[call-overload]
+            self._clients[service] = client
+        return self._clients[service]
 
     def resource(self, logical_id: str) -> str:
         """The physical name of one of the stack's resources."""
-        return str(self._resources[logical_id])
+        found = self.client("cloudformation").describe_stack_resource(StackName=self.stack, LogicalResourceId=logical_id)
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+    def function_arn(self, name: str) -> str:
+        return f"arn:aws:lambda:{self.region}:{self.account}:function:{name}"
 
     # Operations.
 
@@ -125,6 +131,7 @@ class ControlPlane:
             error=told.get("error", ""),
             cause=json.loads(told.get("cause", "{}")),
             shown=json.dumps(told, default=str),
+            began=told["startDate"],
         )
         _check_form(ended)
         return ended
@@ -147,18 +154,35 @@ class ControlPlane:
         found = self._table().get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
         return None if found is None else dict(found)
 
-    def items(self, pk: str, sk_prefix: str = "") -> list[dict[str, Any]]:
-        """The items of a partition whose sort key begins so."""
-        answer = self._table().query(
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-            ExpressionAttributeValues={":pk": pk, ":sk": sk_prefix},
-            ConsistentRead=True,
+    def items(self, pk: str, sk_prefix: str | None = None) -> list[dict[str, Any]]:
+        """The items of a partition, or those of them whose sort key begins so."""
+        condition, values = "pk = :pk", {":pk": pk}
+        if sk_prefix is not None:
+            condition, values = f"{condition} AND begins_with(sk, :sk)", {**values, ":sk": sk_prefix}
+        pages = (
+            self._table()
+            .meta.client.get_paginator("query")
+            .paginate(
+                TableName=self.table_name,
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=values,
+                ConsistentRead=True,
+            )
         )
-        return [dict(item) for item in answer["Items"]]
+        return [dict(item) for page in pages for item in page["Items"]]
 
     def whole_table(self) -> dict[tuple[str, str], dict[str, Any]]:
         pages = self._table().meta.client.get_paginator("scan").paginate(TableName=self.table_name, ConsistentRead=True)
         return {(item["pk"], item["sk"]): item for page in pages for item in page["Items"]}
+
+    def item_keys(self) -> set[tuple[str, str]]:
+        """Of every item there is, nothing but its key: the table gets long, and reading it takes its time."""
+        pages = (
+            self._table()
+            .meta.client.get_paginator("scan")
+            .paginate(TableName=self.table_name, ConsistentRead=True, ProjectionExpression="pk, sk")
+        )
+        return {(item["pk"], item["sk"]) for page in pages for item in page["Items"]}
 
     def operation(self, operation_id: str) -> dict[str, Any]:
         """An operation's record; empty while there is none."""
@@ -182,10 +206,15 @@ class ControlPlane:
         self.client("s3").put_object(Bucket=place["s3_bucket"], Key=place["s3_key"], Body=body)
         return place
 
-    def objects(self) -> dict[str, str]:
-        """Every key of the artifact bucket with its ETag."""
+    def objects(self, since: datetime | None = None) -> dict[str, str]:
+        """Every key of the artifact bucket with its ETag; or of those that were written in ``since``'s second or later."""
         pages = self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
-        return {entry["Key"]: entry["ETag"] for page in pages for entry in page.get("Contents", [])}
+        return {
+            entry["Key"]: entry["ETag"]
+            for page in pages
+            for entry in page.get("Contents", [])
+            if since is None or entry["LastModified"] >= since.replace(microsecond=0)
+        }
 
     def read(self, place: Mapping[str, str]) -> bytes:
         body: bytes = self.client("s3").get_object(Bucket=place["s3_bucket"], Key=place["s3_key"])["Body"].read()
@@ -214,18 +243,11 @@ class ControlPlane:
             time.sleep(_LOOK_EVERY / 2)
 
     def _table(self) -> Any:
-        """The client of the resource, since it takes and gives plain values."""
-        known = self._clients.get(("table", ROOT_KEY))
-        if known is None:
-            known = boto3.resource(
-                "dynamodb",
-                endpoint_url=self.instance.endpoint,
-                region_name=self.region,
-                aws_access_key_id=ROOT_KEY,
-                aws_secret_access_key=ROOT_KEY,
-            ).Table(self.table_name)
-            self._clients["table", ROOT_KEY] = known
-        return known
+        """Of boto3's resource, since that takes and gives plain values."""
+        if "table" not in self._clients:
+            resource = self._session.resource("dynamodb", endpoint_url=self.instance.endpoint)
+            self._clients["table"] = resource.Table(self.table_name)
+        return self._clients["table"]
 
 
 def _check_form(ended: Ended) -> None:

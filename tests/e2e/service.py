@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from .plane import ControlPlane, Ended, unique
 
 _SOURCE = """\
@@ -72,7 +70,7 @@ class Service:
     # Requests.
 
     def arn(self, logical: str) -> str:
-        return f"arn:aws:lambda:{self.plane.region}:{self.plane.account}:function:{self.functions[logical]}"
+        return self.plane.function_arn(self.functions[logical])
 
     def code(self, text: str) -> dict[str, Any]:
         """A wish for code that answers ``text``, uploaded."""
@@ -80,9 +78,7 @@ class Service:
 
     def wishes(self, **given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """``functions`` of a request that names the whole service, with what is ``given`` for some of them."""
-        return {
-            logical: {"function_name": function, **given.get(logical, {})} for logical, function in self.functions.items()
-        }
+        return {logical: {"function_name": function, **given.get(logical, {})} for logical, function in self.functions.items()}
 
     def request(self, operation: str, stage: str | None, **fields: Any) -> dict[str, Any]:
         asked = {"operation": operation, "service": self.name, **fields}
@@ -145,7 +141,9 @@ class Service:
     def says(self, stage: str) -> dict[str, str]:
         """What each function of the service that has the stage's alias says through it."""
         with ThreadPoolExecutor(4) as pool:
-            answers = pool.map(lambda logical: self.answer(logical, stage) if self.alias(logical, stage) else None, self.functions)
+            answers = pool.map(
+                lambda logical: self.answer(logical, stage) if self.alias(logical, stage) else None, self.functions
+            )
             return {logical: answer["says"] for logical, answer in zip(self.functions, answers, strict=True) if answer}
 
     def assert_agreement(self, stage: str, output: Mapping[str, Any] | None = None) -> None:
@@ -174,9 +172,9 @@ class Service:
 
 def alias_of(plane: ControlPlane, function: str, stage: str) -> dict[str, Any] | None:
     """GetAlias's answer without its metadata; None where there is no alias, or no function."""
+    lambda_ = plane.client("lambda")
     try:
-        answer = plane.client("lambda").get_alias(FunctionName=function, Name=stage)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == "ResourceNotFoundException"
+        answer = lambda_.get_alias(FunctionName=function, Name=stage)
+    except lambda_.exceptions.ResourceNotFoundException:
         return None
     return {member: value for member, value in answer.items() if member != "ResponseMetadata"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from .conftest import NewService
-from .evidence import look
+from .evidence import everything
 from .service import Service
 
 
@@ -45,24 +45,24 @@ def requests(service: Service) -> dict[str, dict[str, Any]]:
 )
 def test_a_dry_run_tells_the_plan_and_writes_nothing(orders: Service, which: str, release: int, actions: set[str]) -> None:
     request = requests(orders)[which]
-    before = look(orders.plane, orders.functions.values())
+    before = everything(orders.plane, orders.functions.values())
 
     ended = orders.plane.run({**request, "dry_run": True})
 
     assert (ended.status, ended.error) == ("SUCCEEDED", "")
     assert (ended.output["outcome"], ended.output["release"], ended.output["report"]) == ("planned", release, None)
     assert {change["action"] for change in ended.output["changes"]} == actions
-    assert look(orders.plane, orders.functions.values()).differs_from(before) == set()
+    assert everything(orders.plane, orders.functions.values()).differs_from(before) == set()
 
 
 def test_a_dry_run_of_a_service_that_is_not_there_yet_claims_nothing(new_service: NewService) -> None:
     service = new_service("a")
-    before = look(service.plane, service.functions.values())
+    before = everything(service.plane, service.functions.values())
 
     output = service.deploy("dev", dry_run=True)
 
     assert (output["outcome"], output["release"]) == ("planned", 1)
-    assert look(service.plane, service.functions.values()).differs_from(before) == set()
+    assert everything(service.plane, service.functions.values()).differs_from(before) == set()
 
 
 def test_a_dry_run_plans_what_the_same_request_then_does(new_service: NewService) -> None:
@@ -74,7 +74,5 @@ def test_a_dry_run_plans_what_the_same_request_then_does(new_service: NewService
     done = service.deploy("dev", wishes)
 
     # A version's number is known once it is published.
-    assert [dict(change, after=None) for change in planned["changes"]] == [
-        dict(change, after=None) for change in done["changes"]
-    ]
+    assert [dict(change, after=None) for change in planned["changes"]] == [dict(change, after=None) for change in done["changes"]]
     assert (planned["release"], planned["previous_release"]) == (done["release"], done["previous_release"])

@@ -68,14 +68,14 @@ CASES: dict[str, tuple[object, str]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_refused_and_the_mistake_is_named(plane: ControlPlane, name: str) -> None:
     request, named = CASES[name]
-    before = look(plane)
+    before = look(plane, SERVICE)
 
     ended = plane.run(request)
 
     assert (ended.status, ended.error) == ("FAILED", "InvalidRequest"), ended.cause
     assert named in ended.cause["message"]
     assert any(named in blocker for blocker in ended.cause["blockers"])
-    assert changed_by_refusal(before, look(plane), ended, SERVICE) == set()
+    assert changed_by_refusal(before, look(plane, SERVICE), ended, SERVICE) == set()
     assert plane.item(f"SERVICE#{SERVICE}", "LOCK") is None
 
 

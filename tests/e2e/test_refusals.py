@@ -29,13 +29,13 @@ def orders(new_service: NewService) -> Service:
 
 def refused(service: Service, request: dict[str, Any], code: str, *named: str) -> Ended:
     """Run a request that is refused with ``code``, naming these things, and see that it changed nothing."""
-    before = look(service.plane, service.functions.values())
+    before = look(service.plane, request["service"], service.functions.values())
 
     ended = service.plane.run(request)
 
     assert (ended.status, ended.error) == ("FAILED", code), ended.cause or ended.output
     assert [name for name in named if name not in ended.told] == []
-    after = look(service.plane, service.functions.values())
+    after = look(service.plane, request["service"], service.functions.values())
     assert changed_by_refusal(before, after, ended, request["service"]) == set()
     _assert_lock_is_free(service.plane, request["service"])
     return ended
@@ -66,7 +66,7 @@ def _with_sha256(service: Service, of: bytes) -> dict[str, Any]:
 
 CASES = {
     "a rollback of a service that is not there": Case(
-        "ServiceNotFound", lambda s: {"operation": "rollback", "service": "nobody", "stage": "dev"}, ("nobody",)
+        "ServiceNotFound", lambda _: {"operation": "rollback", "service": "nobody", "stage": "dev"}, ("nobody",)
     ),
     "a rollback of a stage that is not there": Case("StageNotFound", lambda s: s.request("rollback", "qa"), ("qa",)),
     "a partial deploy of a stage that is not there": Case(
@@ -138,7 +138,10 @@ def test_a_function_of_another_service_is_refused(orders: Service, new_service: 
 def test_a_permission_to_call_the_function_without_an_alias_is_named(new_service: NewService) -> None:
     service = new_service("a")
     service.plane.client("lambda").add_permission(
-        FunctionName=service.functions["a"], StatementId="from-bus", Action="lambda:InvokeFunction", Principal="events.amazonaws.com"
+        FunctionName=service.functions["a"],
+        StatementId="from-bus",
+        Action="lambda:InvokeFunction",
+        Principal="events.amazonaws.com",
     )
 
     refused(service, _deploy(service), "UnqualifiedCallers", service.functions["a"], "from-bus", "events.amazonaws.com")
@@ -179,14 +182,14 @@ def _moved(service: Service, logical: str, stage: str, version: str) -> Iterator
 
 
 @pytest.mark.parametrize("operation", ["deploy", "rollback"])
-def test_an_alias_that_was_deleted_is_drift(new_service: NewService, operation: str) -> None:
-    service = new_service("a")
-    service.deploy_text("dev", "one")
-    service.deploy_text("dev", "two")
-    service.plane.client("lambda").delete_alias(FunctionName=service.functions["a"], Name="dev")
-    functions = {"functions": service.wishes()} if operation == "deploy" else {}
+def test_an_alias_that_was_deleted_is_drift(orders: Service, operation: str) -> None:
+    stage = unique("stage")
+    orders.deploy_text(stage, "one")
+    orders.deploy_text(stage, "two")
+    orders.plane.client("lambda").delete_alias(FunctionName=orders.functions["a"], Name=stage)
+    functions = {"functions": orders.wishes()} if operation == "deploy" else {}
 
-    refused(service, service.request(operation, "dev", **functions), "Drifted", service.arn("a"), "dev", "no alias")
+    refused(orders, orders.request(operation, stage, **functions), "Drifted", orders.arn("a"), stage, "no alias")
 
 
 def test_an_alias_that_was_there_before_us_is_not_taken(orders: Service) -> None:

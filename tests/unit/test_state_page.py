@@ -141,7 +141,7 @@ def written() -> Attributes:
     journal.record_versions(converging, [VersionRecord(ARN, CONTENT, published[ARN])])
     journal.record_release(converging, RELEASE, new=True, published=published, give_back=frozenset())
     journal.record_moved(converging, {ARN: "revision"})
-    journal.record_failure(converging, Refusal(Code.DRIFTED, ""), calls_ended=True)
+    journal.record_failure(converging, Refusal(Code.DRIFTED, ""), calls_ended=True, moved={})
     journal.commit(converging, stage, movement, None)
     for end in (Succeeded({}), Failed("Locked", {})):
         notebook.transact([Put(Key(f"OPERATION#{OPERATION}", "OPERATION"), end_attributes(end, ""))])

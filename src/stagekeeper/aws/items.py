@@ -220,6 +220,8 @@ def operation_item(record: OperationRecord) -> Item:
         "moved": dict(record.moved),
         "failure": failure_attribute(record.failure),
         "calls_ended": record.calls_ended,
+        "overlapped": record.overlapped,
+        "publishing_since": None if record.publishing_since is None else seconds(record.publishing_since),
         **_provenance(record.provenance),
     }
 
@@ -245,6 +247,8 @@ def operation_of(item: Item) -> OperationRecord:
         moved={FunctionArn(arn): revision for arn, revision in item["moved"].items()},
         failure=_failure_of(item["failure"]),
         calls_ended=item["calls_ended"],
+        overlapped=item["overlapped"],
+        publishing_since=None if item["publishing_since"] is None else float(item["publishing_since"]),
         end=_end_of(item),
     )
 

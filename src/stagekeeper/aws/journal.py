@@ -6,6 +6,8 @@ Every write carries the condition that makes it safe to be late: the epoch (this
 
 from __future__ import annotations
 
+import functools
+import operator
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -100,17 +102,19 @@ class Journal:
     def begin(self, record: OperationRecord, phase: Phase) -> OperationRecord:
         """Take the mandate for a phase: raise the epoch, provided that the operation is as ``record`` says and holds its lock."""
         epoch = record.epoch + 1
+        # Begun once already: by a worker that died, or by one that is only late.
+        overlapped = record.overlapped or (phase is record.phase and record.status is Status.CONVERGING)
         writes: list[Write] = [
-            self._update(record, {"epoch": epoch, "phase": phase.value}),
+            self._update(record, {"epoch": epoch, "phase": phase.value, "overlapped": overlapped}),
             Check(items.lock_key(record.service), has_entry("holders", record.operation_id)),
         ]
         self._transact(writes)
-        return replace(record, epoch=epoch, phase=phase)
+        return replace(record, epoch=epoch, phase=phase, overlapped=overlapped)
 
     def check_mandate(self, record: OperationRecord) -> None:
         """Raise Superseded unless the record still has this worker's epoch and status."""
-        now = self._store.operation(record.operation_id)
-        if now is None or now.epoch != record.epoch or now.status is not record.status:
+        now = self._table.get_attributes(items.operation_key(record.operation_id), "epoch", "status")
+        if now is None or now["epoch"] != record.epoch or now["status"] != record.status.value:
             raise Superseded(f"operation {record.operation_id} went on without this worker")
 
     def record_intent(self, record: OperationRecord, plan: Plan, plan_key: str) -> OperationRecord:
@@ -129,17 +133,29 @@ class Journal:
         self._transact(writes)
         return following
 
-    def record_failure(self, record: OperationRecord, failure: Refusal, *, calls_ended: bool) -> OperationRecord:
+    def record_failure(
+        self, record: OperationRecord, failure: Refusal, *, calls_ended: bool, moved: Mapping[FunctionArn, str]
+    ) -> OperationRecord:
         """Win ``converging -> compensating``, with the reason. Superseded if it was committed (or won by another)."""
-        following = replace(record, status=Status.COMPENSATING, failure=failure, calls_ended=calls_ended, epoch=record.epoch + 1)
+        following = replace(
+            record, status=Status.COMPENSATING, failure=failure, calls_ended=calls_ended, moved=moved, epoch=record.epoch + 1
+        )
         attributes = {
             "status": following.status.value,
             "failure": items.failure_attribute(failure),
             "calls_ended": calls_ended,
+            "moved": dict(moved),
             "epoch": following.epoch,
         }
         self._transact([self._update(record, attributes)])
         return following
+
+    def record_published(self, record: OperationRecord, published: Mapping[FunctionArn, Published]) -> OperationRecord:
+        """The versions that exist by now, so that another run of the step has only to wait for them."""
+        since = record.publishing_since or self._clock.now()
+        attributes = {"published": items.published_attribute(published), "publishing_since": items.seconds(since)}
+        self._transact([self._update(record, attributes)])
+        return replace(record, published=published, publishing_since=since)
 
     def record_moved(self, record: OperationRecord, moved: Mapping[FunctionArn, str]) -> OperationRecord:
         self._transact([self._update(record, {"moved": dict(moved)})])
@@ -167,17 +183,18 @@ class Journal:
                     raise Superseded(f"operation {record.operation_id} went on without this worker") from refused
                 raise ClaimLost([chunk[index - 1] for index in sorted(refused.failed)]) from refused
 
-    def write_claims(self, record: OperationRecord, claims: Mapping[FunctionArn, Claim | None]) -> None:
-        """Put claims of this service back as they were: None frees the function. Superseded if one is another's by now."""
+    def write_claims(self, record: OperationRecord, claims: Mapping[FunctionArn, tuple[Claim, Claim | None]]) -> None:
+        """From the claims that were seen to others; None frees the function. Superseded if one is not as it was seen."""
         arns = list(claims)
         for start in range(0, len(arns), _CHUNK):
             writes: list[Write] = [self._mandate(record)]
             for arn in arns[start : start + _CHUNK]:
-                claim = claims[arn]
+                seen, claim = claims[arn]
+                still_there = functools.reduce(operator.and_, (has(n, value) for n, value in items.claim_item(seen).items()))
                 if claim is None:
-                    writes.append(Delete(items.claim_key(arn), has("service", record.service)))
+                    writes.append(Delete(items.claim_key(arn), still_there))
                 else:
-                    writes.append(Put(items.claim_key(arn), items.claim_item(claim), has("service", record.service)))
+                    writes.append(Put(items.claim_key(arn), items.claim_item(claim), still_there))
             self._transact(writes)
 
     def record_versions(self, record: OperationRecord, versions: Sequence[VersionRecord]) -> None:
@@ -307,6 +324,9 @@ class Journal:
     def _update(self, record: OperationRecord, attributes: Mapping[str, Any]) -> Update:
         return Update(items.operation_key(record.operation_id), attributes, self._mandate(record).condition)
 
+    def _lock_same(self, record: OperationRecord, seen: Lock) -> Check:
+        return Check(items.lock_key(record.service), absent() if seen.revision == 0 else has("revision", seen.revision))
+
     def _lock_put(self, record: OperationRecord, seen: Lock, changed: Lock) -> Put:
         condition = absent() if seen.revision == 0 else has("revision", seen.revision)
         return Put(items.lock_key(record.service), items.lock_item(replace(changed, revision=seen.revision + 1)), condition)
@@ -332,9 +352,10 @@ class Journal:
             if must_hold and not lock_rules.holds(seen, record.operation_id, frozenset()):
                 raise Superseded(f"operation {record.operation_id} does not hold its lock any more")
             changed = change(seen)
-            lock_write: list[Write] = [] if changed == seen else [self._lock_put(record, seen, changed)]
+            # Also where nothing is to be let go of: a grant that comes in right now would else outlive the operation.
+            lock_write = self._lock_same(record, seen) if changed == seen else self._lock_put(record, seen, changed)
             try:
-                self._table.transact([*writes, *lock_write])
+                self._table.transact([*writes, lock_write])
                 return
             except TransactionRefused as refused:
                 if refused.failed != {len(writes)}:

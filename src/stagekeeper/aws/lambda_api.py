@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,21 +21,25 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stagekeeper.aws.clock import Clock
-from stagekeeper.aws.errors import CallFailed, NotThere, error_code, is_throttle, spelled, translated
+from stagekeeper.aws.errors import CallFailed, NotThere, Unanswered, error_code, is_throttle, spelled, translated
 from stagekeeper.aws.pace import GET_FUNCTION_PER_SECOND, SHARED_PER_SECOND, Pace
 from stagekeeper.domain.configuration import canonical, digest
 from stagekeeper.domain.converge import AliasSeen
 from stagekeeper.domain.facts import Absent, Artifact, LatestSeen, Unreadable, VersionSeen
 from stagekeeper.domain.model import Content, FunctionArn, VersionNumber
-from stagekeeper.domain.operation import ALIAS_CALL_TIMEOUT, PUBLISH_CALL_TIMEOUT
+from stagekeeper.domain.operation import ALIAS_CALL_TIMEOUT, CONNECT_TIMEOUT, PUBLISH_CALL_TIMEOUT
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 T = TypeVar("T")
 
+#: Raises if the worker may not act any more.
+Guard = Callable[[], None]
+
 #: How often a throttled call is tried again; with the pace halving down to 1/s this is about a minute of patience.
 THROTTLE_ATTEMPTS = 40
+_READ_ATTEMPTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,21 @@ class VersionMade:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionListed:
+    """A version of a list. What it froze is worked out only when asked for: AWS may not be allowed to show every environment."""
+
+    answer: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def number(self) -> VersionNumber:
+        return VersionNumber.parse(str(self.answer["Version"]))
+
+    def made(self) -> VersionMade:
+        """Raises CallFailed if the environment cannot be read."""
+        return _made(self.answer)
+
+
+@dataclass(frozen=True, slots=True)
 class LambdaClients:
     """One client for reads, one for alias calls and one for publishing calls: they differ in patience and retries."""
 
@@ -68,7 +87,7 @@ class LambdaClients:
 
         def client(read_timeout: int, attempts: int) -> LambdaClient:
             config = Config(
-                connect_timeout=5,
+                connect_timeout=CONNECT_TIMEOUT,
                 read_timeout=read_timeout,
                 retries={"mode": "standard", "total_max_attempts": attempts},
                 max_pool_connections=32,
@@ -153,7 +172,7 @@ class LambdaApi:
         """The alias with its RevisionId and whether it has weights; None if there is none. Raises CallFailed."""
         what = f"reading alias {name} of {arn}"
         try:
-            answer = self._paced(what, lambda: self._clients.alias.get_alias(FunctionName=arn, Name=name))
+            answer = self._read(what, lambda: self._clients.alias.get_alias(FunctionName=arn, Name=name))
         except NotThere:
             return None
         found = answer["FunctionVersion"]
@@ -165,29 +184,30 @@ class LambdaApi:
         """Whether AWS is shifting the alias's provisioned concurrency at the moment. Raises CallFailed."""
         call = partial(self._clients.alias.get_provisioned_concurrency_config, FunctionName=arn, Qualifier=alias)
         try:
-            return self._paced(f"reading the provisioned concurrency of {arn}:{alias}", call)["Status"] == "IN_PROGRESS"
+            return self._read(f"reading the provisioned concurrency of {arn}:{alias}", call)["Status"] == "IN_PROGRESS"
         except NotThere:
             return False
 
-    def versions(self, arn: FunctionArn) -> list[VersionMade]:
+    def versions(self, arn: FunctionArn) -> list[VersionListed]:
         """Every published version, all pages of 50. Raises CallFailed."""
-        found: list[VersionMade] = []
+        found: list[VersionListed] = []
         marker: str | None = None
         while True:
             page: dict[str, Any] = {"FunctionName": arn, "MaxItems": 50, **({"Marker": marker} if marker else {})}
-            answer = self._paced(f"listing versions of {arn}", partial(self._clients.alias.list_versions_by_function, **page))
-            found += [_made(version) for version in answer["Versions"] if version["Version"] != "$LATEST"]
+            answer = self._read(f"listing versions of {arn}", partial(self._clients.alias.list_versions_by_function, **page))
+            found += [VersionListed(version) for version in answer["Versions"] if version["Version"] != "$LATEST"]
             marker = answer.get("NextMarker")
             if not marker:
                 return found
 
     def highest_version(self, arn: FunctionArn) -> int:
         """The highest version number of a function, 0 if nothing was ever published. Raises CallFailed."""
-        return max((made.version.value for made in self.versions(arn)), default=0)
+        return max((listed.number.value for listed in self.versions(arn)), default=0)
 
-    # Actions. Each raises CallFailed or one of its kinds.
+    # Actions. Each raises CallFailed or one of its kinds; ``still_mine`` is asked right before the call goes out, each time it
+    # does, since waiting for a turn can take long: it raises if the worker has lost its mandate meanwhile.
 
-    def update_alias(self, arn: FunctionArn, name: str, version: VersionNumber, revision_id: str) -> str:
+    def update_alias(self, arn: FunctionArn, name: str, version: VersionNumber, revision_id: str, still_mine: Guard) -> str:
         """Move an alias onto one version, all of its traffic; the new RevisionId. PreconditionFailed on another revision."""
         answer = self._paced(
             f"moving alias {name} of {arn} onto version {version}",
@@ -199,23 +219,26 @@ class LambdaApi:
                 RoutingConfig={"AdditionalVersionWeights": {}},
                 RevisionId=revision_id,
             ),
+            still_mine,
         )
         return answer["RevisionId"]
 
-    def create_alias(self, arn: FunctionArn, name: str, version: VersionNumber) -> str:
+    def create_alias(self, arn: FunctionArn, name: str, version: VersionNumber, still_mine: Guard) -> str:
         """Make an alias; its RevisionId. AlreadyThere if there is one."""
         answer = self._paced(
             f"making alias {name} of {arn} on version {version}",
             lambda: self._clients.alias.create_alias(FunctionName=arn, Name=name, FunctionVersion=str(version)),
+            still_mine,
         )
         return answer["RevisionId"]
 
-    def delete_alias(self, arn: FunctionArn, name: str) -> None:
+    def delete_alias(self, arn: FunctionArn, name: str, still_mine: Guard) -> None:
         """Delete an alias. One that is not there any more is as good, also because its whole function is gone (404)."""
         with suppress(NotThere):
-            self._paced(f"deleting alias {name} of {arn}", lambda: self._clients.alias.delete_alias(FunctionName=arn, Name=name))
+            call = partial(self._clients.alias.delete_alias, FunctionName=arn, Name=name)
+            self._paced(f"deleting alias {name} of {arn}", call, still_mine)
 
-    def update_configuration(self, arn: FunctionArn, members: Mapping[str, Any], revision_id: str) -> None:
+    def update_configuration(self, arn: FunctionArn, members: Mapping[str, Any], revision_id: str, still_mine: Guard) -> None:
         """Change members of $LATEST's configuration. Takes a while; see ``latest``.
 
         AWS repeats a whole environment in the message of some errors (one over 4 KB): such a message is not passed on.
@@ -223,7 +246,7 @@ class LambdaApi:
         what = f"updating {', '.join(sorted(members))} of {arn}"
         call = partial(self._clients.publish.update_function_configuration, FunctionName=arn, RevisionId=revision_id)
         try:
-            self._paced(what, lambda: call(**dict(members)))
+            self._paced(what, lambda: call(**dict(members)), still_mine)
         except CallFailed as error:
             values = members.get("Environment", {}).get("Variables", {}).values()
             if not any(_repeats(error.why, value) for value in values):
@@ -233,7 +256,7 @@ class LambdaApi:
             raise type(error)(what, why) from None
 
     def update_code_and_publish(
-        self, arn: FunctionArn, artifact: Artifact, architectures: Sequence[str], revision_id: str
+        self, arn: FunctionArn, artifact: Artifact, architectures: Sequence[str], revision_id: str, still_mine: Guard
     ) -> VersionMade:
         """Put code from S3 into $LATEST and publish it, in one call."""
         where: dict[str, Any] = {"S3Bucket": artifact.bucket, "S3Key": artifact.key}
@@ -243,21 +266,31 @@ class LambdaApi:
         answer = self._paced(
             f"updating the code of {arn}",
             lambda: self._clients.publish.update_function_code(FunctionName=arn, Publish=True, RevisionId=revision_id, **where),
+            still_mine,
         )
         return _made(answer)
 
-    def publish_version(self, arn: FunctionArn, code: str, revision_id: str) -> VersionMade:
+    def publish_version(self, arn: FunctionArn, code: str, revision_id: str, still_mine: Guard) -> VersionMade:
         """Publish what $LATEST holds; the existing version where nothing changed since it."""
         answer = self._paced(
             f"publishing a version of {arn}",
             lambda: self._clients.publish.publish_version(FunctionName=arn, CodeSha256=code, RevisionId=revision_id),
+            still_mine,
         )
         return _made(answer)
 
-    def _paced(self, what: str, call: Callable[[], T]) -> T:
+    def _read(self, what: str, call: Callable[[], T]) -> T:
+        """A read on the shared budget: one that got no answer is simply asked again."""
+        for _ in range(_READ_ATTEMPTS - 1):
+            with suppress(Unanswered):
+                return self._paced(what, call, _nobody_minds)
+        return self._paced(what, call, _nobody_minds)
+
+    def _paced(self, what: str, call: Callable[[], T], still_mine: Guard) -> T:
         """One call on the shared budget, its errors translated; throttles are answers and tried again."""
         for attempt in range(1, THROTTLE_ATTEMPTS + 1):
             self._shared.wait()
+            still_mine()
             try:
                 return call()
             except (ClientError, BotoCoreError) as error:
@@ -265,6 +298,10 @@ class LambdaApi:
                     raise translated(what, error) from error
                 self._shared.slow_down()
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _nobody_minds() -> None:
+    """Reads need no mandate."""
 
 
 def _hidden_environment(answer: Mapping[str, Any]) -> str | None:

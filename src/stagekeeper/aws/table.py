@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -127,6 +128,21 @@ class Table:
             raise self._failed("reading", key.sk, error) from error
         return _plain_item(key, answer["Item"]) if "Item" in answer else None
 
+    def get_attributes(self, key: Key, *names: str) -> dict[str, Any] | None:
+        """Some top-level attributes of an item: what is asked for often must not carry the whole of a big one."""
+        placeholders = {f"#p{index}": name for index, name in enumerate(names)}
+        try:
+            answer = self._client.get_item(
+                TableName=self._name,
+                Key=_key(key),
+                ConsistentRead=True,
+                ProjectionExpression=", ".join(placeholders),
+                ExpressionAttributeNames=placeholders,
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise self._failed("reading", key.sk, error) from error
+        return {name: _plain(value) for name, value in answer["Item"].items()} if "Item" in answer else None
+
     def get_many(self, keys: Iterable[Key]) -> dict[Key, dict[str, Any]]:
         """The items that are there."""
         wanted = list(dict.fromkeys(keys))
@@ -172,9 +188,11 @@ class Table:
         Conflicts with other transactions are tried again: they say nothing about the conditions.
         """
         items = [_transact_item(self._name, write) for write in writes]
+        # One token for all attempts: one that got through although its answer was lost is answered as done, not as refused.
+        token = uuid.uuid4().hex
         for attempt in range(_ATTEMPTS):
             try:
-                self._client.transact_write_items(TransactItems=items)  # type: ignore[arg-type]  # plain values, see above
+                self._client.transact_write_items(TransactItems=items, ClientRequestToken=token)  # type: ignore[arg-type]  # plain values, see above
                 return
             except self._client.exceptions.TransactionCanceledException as error:
                 reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]

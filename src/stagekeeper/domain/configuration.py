@@ -46,6 +46,14 @@ def with_architectures(seen: Mapping[str, Any], architectures: Sequence[str]) ->
     return {**seen, "Architectures": list(architectures)}
 
 
+def spelled_out(member: str, given: Any, wanted: Mapping[str, Any]) -> Any:
+    """A member as an update sends it. ``LoggingConfig`` goes out with all of its parts: AWS does not say whether parts that are
+    left out keep their value or fall back to their default, and the wanted content is that they fall back."""
+    if member != "LoggingConfig":
+        return given
+    return {part: value for part, value in wanted[member].items() if value is not None}
+
+
 def differing_members(seen: Mapping[str, Any], wanted: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(member for member in wanted if wanted[member] != seen.get(member))
 

@@ -36,9 +36,10 @@ class TryAgain:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """Somebody else changed the alias: it is left alone. ``found`` says what is there."""
+    """Somebody else changed the alias: it is left alone. ``found`` says what is there, ``version`` what it serves."""
 
     found: str
+    version: VersionNumber | None = None
 
 
 def after_failed_precondition(
@@ -51,7 +52,7 @@ def after_failed_precondition(
         return Done(seen.revision_id)
     if seen.version == before and (overwrite or not seen.weighted):
         return TryAgain(seen.revision_id)
-    return Foreign(spelled(seen))
+    return Foreign(spelled(seen), seen.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +82,18 @@ def undo(
     if before is None:
         if seen is None:
             return NothingToUndo(None)
-        return Unmake() if target is not None and seen.version == target and not seen.weighted else Foreign(spelled(seen))
+        return (
+            Unmake()
+            if target is not None and seen.version == target and not seen.weighted
+            else Foreign(spelled(seen), seen.version)
+        )
     if seen is None:
         return Foreign("no alias")
     if seen.version == before:
         return NothingToUndo(seen.revision_id)
     if target is not None and seen.version == target and not seen.weighted:
         return PutBack(before, seen.revision_id)
-    return Foreign(spelled(seen))
+    return Foreign(spelled(seen), seen.version)
 
 
 def spelled(seen: AliasSeen) -> str:

@@ -58,11 +58,18 @@ class Phase(StrEnum):
     COMPENSATE = "compensate"
 
 
-#: Read timeouts (seconds) of the calls that change something: after this long without an answer none is under way.
+#: Read timeouts (seconds) of the calls that change something, and the time that their connection may take.
 ALIAS_CALL_TIMEOUT = 5
 PUBLISH_CALL_TIMEOUT = 30
+CONNECT_TIMEOUT = 2
+#: A worker reads the epoch again at least this often (seconds), and stops when it has changed.
+MANDATE_INTERVAL = 1
 
 
 def seconds_until_calls_ended(phase: Phase) -> int:
-    """How long (seconds) to wait, after a worker of ``phase`` was cut off, until a call of its must have ended."""
-    return PUBLISH_CALL_TIMEOUT if phase is Phase.PUBLISH else ALIAS_CALL_TIMEOUT
+    """How long (seconds) to wait, after a worker of ``phase`` was cut off, until a call of its must have ended.
+
+    It may begin one more call until it looks at the epoch again.
+    """
+    answer = PUBLISH_CALL_TIMEOUT if phase is Phase.PUBLISH else ALIAS_CALL_TIMEOUT
+    return MANDATE_INTERVAL + CONNECT_TIMEOUT + answer

@@ -36,8 +36,9 @@ class OperationRecord:
 
     ``request_key`` and ``plan_key`` are where the bodies lie in the artifact bucket. ``asked_at`` (epoch seconds) is when the
     lock was first asked for. ``published`` and ``moved`` are the progress of finished phases. ``failure`` is why it is
-    being put back, and ``calls_ended`` that the worker which failed saw every call of its own answered. ``end`` is there once the
-    operation has ended.
+    being put back, and ``calls_ended`` that the worker which failed saw every call of its own answered. ``overlapped``: a phase
+    was begun more than once, so an earlier worker of it may still be busy. ``publishing_since`` (epoch seconds) is when the
+    versions were first waited for. ``end`` is there once the operation has ended.
     """
 
     operation_id: OperationId
@@ -57,4 +58,6 @@ class OperationRecord:
     moved: Mapping[FunctionArn, str] = field(default_factory=dict)
     failure: Refusal | None = None
     calls_ended: bool = False
+    overlapped: bool = False
+    publishing_since: float | None = None
     end: End | None = None

@@ -25,8 +25,7 @@ def clean_up(deps: Deps, operation_id: OperationId) -> Step:
     stage = None if plan.stage is None else deps.store.stage(plan.service, plan.stage)
     if plan.stage is not None:
         for drop in plan.drops:
-            mandate.check_now()
-            deps.lambda_api.delete_alias(drop.arn, plan.stage)
+            deps.lambda_api.delete_alias(drop.arn, plan.stage, mandate.check_now)
     end = ended(deps, subject_of(record), plan, record.published)
     deps.journal.end(record, Status.ENDED, end, None if stage is None else _without_dropped(stage, plan))
     return end

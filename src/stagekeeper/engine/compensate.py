@@ -10,17 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from stagekeeper.aws.bodies import Bodies
-from stagekeeper.aws.errors import CallFailed, NotThere, PreconditionFailed
-from stagekeeper.aws.journal import VersionRecord
-from stagekeeper.domain import converge
+from stagekeeper.aws.errors import CallFailed, PreconditionFailed
 from stagekeeper.domain.converge import Foreign, NothingToUndo, PutBack, Unmake, undo
-from stagekeeper.domain.facts import LatestSeen, VersionSeen
-from stagekeeper.domain.model import Claim, FunctionArn, OperationId, ServedAlias, Stage, StageName, VersionNumber
+from stagekeeper.domain.facts import Absent, Unreadable, VersionSeen
+from stagekeeper.domain.model import FunctionArn, OperationId, ServedAlias, Stage, StageName, VersionNumber
 from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ended
-from stagekeeper.domain.plan import Move, Plan, Publish, Published
+from stagekeeper.domain.plan import Move
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.engine.alias_look import look
+from stagekeeper.engine.books import balance
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.mandate import Mandate
 from stagekeeper.engine.move import target_of
@@ -53,7 +52,7 @@ class _Outcome:
 def compensate(deps: Deps, operation_id: OperationId, cut_off: CutOff | None) -> Step:
     """End the operation, whatever state it is in. ``cut_off`` is None when a worker gave up by itself."""
     record = deps.store.operation(operation_id)
-    internal = Refusal(Code.INTERNAL, "" if cut_off is None else _internal(cut_off))
+    internal = Refusal(Code.INTERNAL, "It lost its worker." if cut_off is None else _internal(cut_off))
     if record is None:
         return failed(internal, operation_id)
     match record.status:
@@ -65,7 +64,8 @@ def compensate(deps: Deps, operation_id: OperationId, cut_off: CutOff | None) ->
             return _unfinished(deps, record, cut_off)
         case Status.CONVERGING:
             why = "it lost its worker" if cut_off is None else _internal(cut_off)
-            record = deps.journal.record_failure(record, Refusal(Code.COMPENSATED, why), calls_ended=False)
+            failure = Refusal(Code.COMPENSATED, why)
+            record = deps.journal.record_failure(record, failure, calls_ended=False, moved=record.moved)
         case Status.COMPENSATING:
             pass
         case _:
@@ -79,6 +79,8 @@ def _internal(cut_off: CutOff) -> str:
 
 def _unfinished(deps: Deps, record: OperationRecord, cut_off: CutOff) -> Step:
     """The movement is true, but what follows it could not be done."""
+    record = deps.journal.begin(record, Phase.COMPENSATE)
+    deps.clock.sleep(seconds_until_calls_ended(Phase.CLEAN_UP))
     plan = Bodies(deps.artifacts).plan_of(record)
     left = tuple(f"{drop.arn}:{record.stage}" for drop in plan.drops)
     message = (
@@ -102,13 +104,9 @@ def _put_back(deps: Deps, record: OperationRecord) -> Step:
         undoer = _Undoer(deps, mandate, record, record.stage, outcome)
         # apply_all stops at a trouble; an alias that cannot be put back must not keep the others from it: none is returned.
         apply_all(undoer.undo_one, plan.moves, _THREADS)
-    try:
-        record = _account_for_versions(deps, record, plan)
-        _restore_claims(deps, record, plan)
-    except CallFailed as error:
-        # What was moved is back where it was: books that are not quite right must not keep the locks from being released.
-        outcome.warnings.append(f"versions and claims of this operation could not all be accounted for: {error}")
-    return _end(deps, record, plan, outcome)
+    # What was moved is back where it was: books that do not balance are told, but must not keep the locks from being released.
+    outcome.warnings += balance(deps, record, plan)
+    return _end(deps, record, outcome)
 
 
 class _Undoer:
@@ -140,6 +138,14 @@ class _Undoer:
 
     def _settle(self, item: Move, target: VersionNumber | None) -> bool:
         api = self._deps.lambda_api
+        moved = self._record.moved.get(item.arn)
+        if moved is not None and item.before is not None:
+            # The worker saw this move answered, with this RevisionId: nothing needs to be read to take it back.
+            try:
+                self._served(item, item.before, api.update_alias(item.arn, self._stage, item.before, moved, self._mandate.check))
+                return True
+            except PreconditionFailed:
+                pass  # taken back already, by an earlier run of this; or somebody else's by now: look
         quick = api.served(item.arn, self._stage)
         if isinstance(quick, VersionSeen) and quick.version == item.before and item.before is not None:
             # Untouched, as GetFunction shows at no cost; its RevisionId is the one that the plan knew.
@@ -151,15 +157,14 @@ class _Undoer:
                 if item.before is not None:
                     self._served(item, item.before, revision_id)
             case PutBack(version=version, revision_id=revision_id):
-                self._mandate.check()
-                self._served(item, version, api.update_alias(item.arn, self._stage, version, revision_id))
+                back = api.update_alias(item.arn, self._stage, version, revision_id, self._mandate.check)
+                self._served(item, version, back)
             case Unmake():
-                self._mandate.check_now()
-                api.delete_alias(item.arn, self._stage)
-            case Foreign(found=found):
+                api.delete_alias(item.arn, self._stage, self._mandate.check_now)
+            case Foreign(found=found, version=version):
                 self._outcome.foreign.append(f"{item.arn}:{self._stage} has {found}")
-                if item.before is not None:
-                    self._served(item, item.before, None)
+                if version is not None:
+                    self._served(item, version, None)
         return True
 
     def _served(self, item: Move, version: VersionNumber, revision_id: str | None) -> None:
@@ -168,66 +173,35 @@ class _Undoer:
     def _stuck(self, item: Move, target: VersionNumber | None, why: str) -> None:
         """What it serves is read once more; if not even that works, it is taken to be where the operation put it."""
         seen = self._deps.lambda_api.served(item.arn, self._stage)
-        version = seen.version if isinstance(seen, VersionSeen) else target
+        match seen:
+            case VersionSeen(version=version):
+                found = "serves $LATEST" if version is None else f"serves version {version}"
+            case Absent():
+                version, found = None, "is not there"
+            case Unreadable():
+                version, found = target, f"could not be read and probably serves version {target}"
         wanted = "no alias" if item.before is None else f"version {item.before}"
-        self._outcome.stuck.append(f"{item.arn}:{self._stage} serves version {version} instead of {wanted} ({why})")
+        self._outcome.stuck.append(f"{item.arn}:{self._stage} {found}, it should be {wanted} ({why})")
         if version is not None:
             self._served(item, version, None)
 
 
-def _account_for_versions(deps: Deps, record: OperationRecord, plan: Plan) -> OperationRecord:
-    """Claim the versions that this operation made and that a crash kept from being recorded."""
-    missing = [item for item in plan.publishes if item.arn not in record.published]
-    found: dict[FunctionArn, Published] = {}
-    versions: list[VersionRecord] = []
-    for item in missing:
-        try:
-            there = deps.lambda_api.versions(item.arn)
-        except NotThere:
-            continue  # the function was deleted meanwhile, and its versions with it
-        for made in there:
-            published = converge.published(item, made.version, made.last_modified)
-            if published.ours and made.content == item.content:
-                found[item.arn] = published
-                versions.append(VersionRecord(item.arn, item.content, published))
-    if versions:
-        deps.journal.record_versions(record, versions)
-    return replace(record, published={**record.published, **found})
-
-
-def _restore_claims(deps: Deps, record: OperationRecord, plan: Plan) -> None:
-    """A function that this operation claimed and left untouched is as free as before."""
-    publishes = {item.arn: item for item in plan.publishes}
-    now = deps.store.claims(plan.joins)
-    back: dict[FunctionArn, Claim | None] = {}
-    for arn, join in plan.joins.items():
-        if now.get(arn) == join.after and arn not in record.published and _untouched(deps, publishes.get(arn)):
-            back[arn] = join.before
-    deps.journal.write_claims(record, back)
-
-
-def _untouched(deps: Deps, publish: Publish | None) -> bool:
-    if publish is None or not publish.updates:
-        return True
-    latest = deps.lambda_api.latest(publish.arn)
-    return isinstance(latest, LatestSeen) and latest.content == publish.before and latest.last_modified == publish.last_modified
-
-
-def _end(deps: Deps, record: OperationRecord, plan: Plan, outcome: _Outcome) -> Step:
+def _end(deps: Deps, record: OperationRecord, outcome: _Outcome) -> Step:
     if record.failure is None:
         raise AssertionError(f"operation {record.operation_id} is compensating without a failure on record")
-    stage = None if record.stage is None else deps.store.stage(record.service, record.stage)
-    if outcome.stuck:
+    stage_name = record.stage
+    stage = None if stage_name is None else deps.store.stage(record.service, stage_name)
+    if outcome.stuck and stage_name is not None:
         message = (
             f"{record.kind} of stage {record.stage} of service {record.service} failed and could not be put back everywhere. "
             f"{record.failure.message} What is where is in blockers; mend the cause, then deploy, or roll back to return to "
             "what the stage served before."
         )
         refusal = Refusal(Code.NEEDS_ATTENTION, message, (*outcome.stuck, *outcome.foreign), tuple(outcome.warnings))
-        mixed = _with_served(stage or Stage(plan.stage or StageName(""), None, (), {}), outcome.served, mixed=True)
+        mixed = _with_served(stage or Stage(stage_name, None, (), {}), outcome.served, mixed=True)
         return _finish(deps, record, Status.NEEDS_ATTENTION, refusal, mixed)
     refusal = _explained(record, record.failure, outcome)
-    changed = None if stage is None else _with_served(stage, outcome.served, mixed=stage.mixed)
+    changed = None if stage is None else _with_served(stage, outcome.served, mixed=False)
     return _finish(deps, record, Status.COMPENSATED, refusal, None if changed == stage else changed)
 
 
@@ -249,13 +223,20 @@ def _explained(record: OperationRecord, failure: Refusal, outcome: _Outcome) -> 
             "an alias meanwhile; it was left alone. Find out who, then repeat with on_drift: overwrite."
         )
         return Refusal(Code.DRIFTED, message, (*outcome.foreign, *failure.blockers), warnings)
-    message = f"{record.kind} of {subject} failed midway and everything was put back. {failure.message}"
+    message = (
+        f"{record.kind} of {subject} failed midway and everything was put back. {failure.message} Mend that, then try again."
+    )
     return Refusal(Code.COMPENSATED, message, failure.blockers, warnings)
 
 
 def _with_served(stage: Stage, served: Mapping[FunctionArn, ServedAlias], *, mixed: bool) -> Stage:
-    """The stage's record with the aliases as they are now. A record that did not name an alias goes on not naming it, unless
-    the stage is mixed: then the record holds what is really served."""
-    known = {arn: alias for arn, alias in served.items() if mixed or arn in stage.aliases}
-    aliases = {**stage.aliases, **known}
-    return replace(stage, aliases=aliases, mixed=mixed)
+    """The stage's record after compensation. Of a mixed stage it holds what is really served; else only RevisionIds are newer."""
+    if mixed:
+        return replace(stage, aliases={**stage.aliases, **served}, mixed=True)
+    fresh = {arn: alias for arn, alias in served.items() if _only_fresher(stage.aliases.get(arn), alias)}
+    return replace(stage, aliases={**stage.aliases, **fresh})
+
+
+def _only_fresher(recorded: ServedAlias | None, served: ServedAlias) -> bool:
+    """The same version with another RevisionId. Another version is drift that was there before: it must stay drift."""
+    return recorded is not None and recorded.version == served.version

@@ -6,10 +6,8 @@ import threading
 
 from stagekeeper.aws.clock import Clock
 from stagekeeper.aws.journal import Journal
+from stagekeeper.domain.operation import MANDATE_INTERVAL
 from stagekeeper.domain.record import OperationRecord
-
-#: The epoch is read again at least this often (seconds).
-INTERVAL = 1.0
 
 
 class Mandate:
@@ -25,7 +23,7 @@ class Mandate:
     def check(self) -> None:
         """For calls that AWS itself makes conditional (RevisionId). Raises Superseded."""
         with self._guard:
-            if self._clock.now() - self._checked_at < INTERVAL:
+            if self._clock.now() - self._checked_at < MANDATE_INTERVAL:
                 return
             self._read()
 
@@ -35,5 +33,7 @@ class Mandate:
             self._read()
 
     def _read(self) -> None:
+        # The time before the question: an answer that took long is as old as its question.
+        asked_at = self._clock.now()
         self._journal.check_mandate(self._record)
-        self._checked_at = self._clock.now()
+        self._checked_at = asked_at

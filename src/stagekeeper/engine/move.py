@@ -34,7 +34,7 @@ def move(deps: Deps, operation_id: OperationId) -> Step:
     mover = _Mover(deps, Mandate(deps.journal, deps.clock, record), record, plan.stage, overwrite=plan.overwrite_drift)
     moved, troubles = apply_all(mover.move_one, plan.moves, _THREADS)
     if troubles:
-        return give_up(deps, record, troubles)
+        return give_up(deps, record, troubles, {item.arn: revision_id for item, revision_id in moved})
     deps.journal.record_moved(record, {item.arn: revision_id for item, revision_id in moved})
     return Go("Commit")
 
@@ -66,10 +66,9 @@ class _Mover:
         return self._make(item, target) if item.before is None else self._move(item, item.before, target)
 
     def _make(self, item: Move, target: VersionNumber) -> str | Trouble:
-        # Nothing makes this call conditional: the mandate must be good at this very moment.
-        self._mandate.check_now()
         try:
-            return self._api.create_alias(item.arn, self._stage, target)
+            # Nothing makes this call conditional: the mandate must be good at this very moment.
+            return self._api.create_alias(item.arn, self._stage, target, self._mandate.check_now)
         except AlreadyThere:
             seen = look(self._deps, self._mandate, item.arn, self._stage)
             if seen is not None and seen.version == target and not seen.weighted:
@@ -81,9 +80,8 @@ class _Mover:
         revision_id = item.revision_id
         for attempt in range(1, _ATTEMPTS + 1):
             if revision_id is not None:
-                self._mandate.check()
                 try:
-                    return self._api.update_alias(item.arn, self._stage, target, revision_id)
+                    return self._api.update_alias(item.arn, self._stage, target, revision_id, self._mandate.check)
                 except PreconditionFailed:
                     pass
                 except NotThere as error:

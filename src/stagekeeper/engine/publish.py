@@ -14,7 +14,7 @@ from stagekeeper.aws.errors import AlreadyThere, PreconditionFailed
 from stagekeeper.aws.journal import ClaimLost, VersionRecord
 from stagekeeper.aws.lambda_api import LatestBusy, VersionMade
 from stagekeeper.domain import converge
-from stagekeeper.domain.configuration import differing_members, digest, overlay, with_architectures
+from stagekeeper.domain.configuration import differing_members, digest, overlay, spelled_out, with_architectures
 from stagekeeper.domain.facts import Absent, LatestSeen, Unreadable, VersionSeen
 from stagekeeper.domain.lock import PUBLISH, holds
 from stagekeeper.domain.model import FunctionArn, OperationId, Release
@@ -32,6 +32,8 @@ _THREADS = 16
 _POLL = 0.5
 #: How long $LATEST may take to settle (seconds) before the operation fails.
 _SETTLE_PATIENCE = 300
+#: How long new versions may take to become Active (seconds): SnapStart takes minutes, nothing takes half an hour.
+_ACTIVE_PATIENCE = 1800
 #: Somebody else's touch (a permission, a tag) changes RevisionIds without changing content: look and try again.
 _ATTEMPTS = 5
 
@@ -61,14 +63,20 @@ def publish(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
     made, troubles = apply_all(worker.publish_one, missing, _THREADS)
     published = dict(record.published)
     published.update({item.arn: converge.published(item, v.version, v.last_modified) for item, v in made})
-    deps.journal.record_versions(record, [VersionRecord(item.arn, item.content, published[item.arn]) for item, _ in made])
+    records = [VersionRecord(item.arn, item.content, published[item.arn]) for item, _ in made]
+    deps.journal.record_versions(record, [*records, *worker.strays])
+    if made:
+        record = deps.journal.record_published(record, published)
     if troubles:
         return give_up(deps, record, troubles)
 
     states, troubles = apply_all(lambda item: worker.until_active(item, published[item.arn], deadline), plan.publishes, _THREADS)
+    pending = [item for item, active in states if not active]
+    if pending and deps.clock.now() - (record.publishing_since or deps.clock.now()) > _ACTIVE_PATIENCE:
+        troubles.append(_never_active(pending[0], published[pending[0].arn]))
     if troubles:
         return give_up(deps, record, troubles)
-    if not all(active for _, active in states):
+    if pending:
         return Wait(5)
     deps.journal.record_release(
         record,
@@ -86,10 +94,19 @@ def _claimed_elsewhere(arn: FunctionArn) -> Trouble:
     return Trouble(Code.FUNCTION_OWNED_ELSEWHERE, sentence, str(arn))
 
 
+def _never_active(item: Publish, made: Published) -> Trouble:
+    sentence = (
+        f"Version {made.version} of function {item.function} ({item.arn}) is still Pending after {_ACTIVE_PATIENCE // 60} "
+        "minutes. Look at the function's state in AWS Lambda, then deploy again."
+    )
+    return Trouble(Code.COMPENSATED, sentence, f"{item.arn}:{made.version}")
+
+
 class _Publisher:
-    """Makes one version after the other; shared by the threads."""
+    """Makes one version after the other; shared by the threads. ``strays`` are versions that came out other than planned."""
 
     def __init__(self, deps: Deps, mandate: Mandate, request: DeployRequest) -> None:
+        self.strays: list[VersionRecord] = []
         self._deps = deps
         self._mandate = mandate
         self._request = request
@@ -97,7 +114,10 @@ class _Publisher:
     def publish_one(self, item: Publish) -> VersionMade | Trouble:
         """The version with the wanted content. Raises CallFailed and Superseded."""
         wish = self._request.functions[item.function]
-        for _ in range(_ATTEMPTS):
+        refused = ""
+        for attempt in range(_ATTEMPTS):
+            if refused:
+                self._deps.clock.sleep(_POLL * 2**attempt)
             latest = self._settled(item)
             if isinstance(latest, Trouble):
                 return latest
@@ -106,30 +126,42 @@ class _Publisher:
                 return _changed_by_others(item)
             try:
                 made = self._next_action(item, wish, latest, wanted)
-            except (PreconditionFailed, AlreadyThere):
+            except (PreconditionFailed, AlreadyThere) as error:
+                refused = error.why
                 continue
             if made is None:
                 continue
             if made.content != item.content:
-                sentence = f"Version {made.version} of function {item.function} ({item.arn}) is not what the plan says."
+                self.strays.append(
+                    VersionRecord(item.arn, made.content, converge.published(item, made.version, made.last_modified))
+                )
+                sentence = (
+                    f"Version {made.version} of function {item.function} ({item.arn}) is not what the plan says: its code or "
+                    "configuration was replaced while it was being published. Deploy again with code that stays as it is."
+                )
                 return Trouble(Code.COMPENSATED, sentence, f"{item.arn}:{made.version}")
             return made
-        return _changed_by_others(item)
+        sentence = (
+            f"Function {item.function} ({item.arn}) could not be published: AWS refused {_ATTEMPTS} times, last with {refused}. "
+            "Somebody else may be changing it all the time; find out who, then deploy again."
+        )
+        return Trouble(Code.COMPENSATED, sentence, str(item.arn))
 
     def _next_action(
         self, item: Publish, wish: FunctionWish, latest: LatestSeen, wanted: Mapping[str, Any]
     ) -> VersionMade | None:
         """One step further: None after a configuration update, which must settle before the next step."""
-        self._mandate.check()
         api = self._deps.lambda_api
         members = differing_members(latest.configuration, wanted) - {"Architectures"}
         if members:
-            given = {member: wish.configuration[member] for member in sorted(members)}
-            api.update_configuration(item.arn, given, latest.revision_id)
+            given = {member: spelled_out(member, wish.configuration[member], wanted) for member in sorted(members)}
+            api.update_configuration(item.arn, given, latest.revision_id, self._mandate.check)
             return None
         if item.artifact is not None and (latest.code != item.content.code or latest.configuration != wanted):
-            return api.update_code_and_publish(item.arn, item.artifact, wanted["Architectures"], latest.revision_id)
-        return api.publish_version(item.arn, latest.code, latest.revision_id)
+            return api.update_code_and_publish(
+                item.arn, item.artifact, wanted["Architectures"], latest.revision_id, self._mandate.check
+            )
+        return api.publish_version(item.arn, latest.code, latest.revision_id, self._mandate.check)
 
     def _settled(self, item: Publish) -> LatestSeen | Trouble:
         """$LATEST once no update is under way: only then its RevisionId is good."""
@@ -188,5 +220,8 @@ def _wanted_configuration(latest: LatestSeen, item: Publish, wish: FunctionWish)
 
 
 def _changed_by_others(item: Publish) -> Trouble:
-    sentence = f"$LATEST of function {item.function} ({item.arn}) was changed by somebody else while it was being published."
+    sentence = (
+        f"$LATEST of function {item.function} ({item.arn}) was changed by somebody else while it was being "
+        "published. Find out who, then deploy again."
+    )
     return Trouble(Code.COMPENSATED, sentence, str(item.arn))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, assert_never
@@ -16,6 +17,7 @@ MAX_BLOCKERS = 50
 _MAX_MESSAGE = 4_000
 _MAX_BLOCKER = 300
 _MAX_WARNINGS = 20
+_MAX_CAUSE = 30_000
 
 Next = Literal["DryRun", "Lock", "Plan", "Publish", "Move", "Commit", "CleanUp", "Compensate"]
 
@@ -42,12 +44,17 @@ def failed(refusal: Refusal, operation_id: OperationId) -> Failed:
     blockers = [_cut(blocker, _MAX_BLOCKER) for blocker in refusal.blockers[:MAX_BLOCKERS]]
     if len(refusal.blockers) > MAX_BLOCKERS:
         blockers.append(f"and {len(refusal.blockers) - MAX_BLOCKERS} more")
-    cause = {
+    warnings = [_cut(warning, _MAX_BLOCKER) for warning in refusal.warnings[:_MAX_WARNINGS]]
+    cause: dict[str, Any] = {
         "message": _cut(refusal.message, _MAX_MESSAGE),
         "blockers": blockers,
         "operation_id": operation_id,
-        "warnings": [_cut(warning, _MAX_BLOCKER) for warning in refusal.warnings[:_MAX_WARNINGS]],
+        "warnings": warnings,
     }
+    # What JSON makes longer (control characters, quotes) counts as well: the ends of the lists go first.
+    for part in (warnings, blockers):
+        while part and len(json.dumps(cause, ensure_ascii=False).encode()) > _MAX_CAUSE:
+            part.pop()
     return Failed(refusal.code.value, cause)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
 from stagekeeper.aws.errors import CallFailed, Unanswered
+from stagekeeper.domain.model import FunctionArn
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.engine.deps import Deps
@@ -64,11 +65,20 @@ def apply_all(work: Callable[[T], R | Trouble], things: Sequence[T], threads: in
     return done, troubles
 
 
-def give_up(deps: Deps, record: OperationRecord, troubles: Sequence[Trouble]) -> Step:
-    """Win the right to compensate, with the reason on record."""
+def give_up(
+    deps: Deps,
+    record: OperationRecord,
+    troubles: Sequence[Trouble],
+    moved: Mapping[FunctionArn, str] | None = None,
+) -> Step:
+    """Win the right to compensate, with the reason on record, and with the RevisionIds of the aliases that were ``moved``.
+
+    Only a worker that was alone, and saw all of its calls answered, can say that none is under way any more.
+    """
     codes = {trouble.code for trouble in troubles}
     code = codes.pop() if len(codes) == 1 else Code.COMPENSATED
     sentences = " ".join(trouble.sentence for trouble in troubles[:3])
     failure = Refusal(code, sentences, tuple(trouble.blocker for trouble in troubles))
-    deps.journal.record_failure(record, failure, calls_ended=not any(trouble.unanswered for trouble in troubles))
+    calls_ended = not record.overlapped and not any(trouble.unanswered for trouble in troubles)
+    deps.journal.record_failure(record, failure, calls_ended=calls_ended, moved=moved or {})
     return Go("Compensate")

@@ -6,8 +6,9 @@ import pytest
 
 from stagekeeper.domain.model import Stage
 
+from .execution import Execution
 from .faults import fail_after_the_others, of
-from .world import Execution, World, lambda_name
+from .world import World, lambda_name
 
 EACH_PLACE = pytest.mark.parametrize("place", ["a", "c", "e"], ids=["the first", "a middle one", "the last"])
 NO = "InvalidParameterValueException"
@@ -149,6 +150,28 @@ def test_a_version_that_comes_out_failed_is_put_back_and_not_moved_to(five: Worl
 
     assert_put_back(five, failed, stage, aliases)
     assert "lambda.UpdateAlias" not in five.wire.shared_calls()
+
+
+def test_a_version_that_never_becomes_active_is_given_up_and_put_back(five: World) -> None:
+    stage, aliases = five.stage(), five.aliases()
+    five.fake._functions.version_seconds = 1e6
+
+    failed = five.deploy("prod", five.wishes("three"))
+
+    assert_put_back(five, failed, stage, aliases)
+    assert "Pending" in failed.message
+
+
+def test_code_that_was_replaced_in_s3_since_the_plan_is_not_served_and_its_version_is_ours(five: World) -> None:
+    stage, aliases = five.stage(), five.aliases()
+    running = five.begin({"operation": "deploy", "stage": "prod", "functions": five.wishes("three")}).run_to("Publish")
+    five.replace_code("c", "three", b"something else")
+
+    running.run()
+
+    assert_put_back(five, running, stage, aliases)
+    assert "not what the plan says" in running.message
+    assert five.items()[f"FUNCTION#{five.arn('c')}", "VERSION#00000003"]["published_by"] == running.name
 
 
 def test_a_function_deleted_in_the_middle_of_publishing_does_not_keep_the_others_from_being_put_back(five: World) -> None:

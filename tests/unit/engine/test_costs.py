@@ -11,7 +11,8 @@ from collections import Counter
 import pytest
 
 from .conftest import Deployed, MakeWorld
-from .world import Execution, World, deploy_of, lambda_name
+from .execution import Execution
+from .world import World, deploy_of, lambda_name
 
 FEW, MANY, LARGE = 2, 40, 200
 EACH_SIZE = pytest.mark.parametrize("size", [FEW, MANY])

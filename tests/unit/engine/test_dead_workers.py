@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from .conftest import Deployed
+from .execution import Execution
 from .wire import Died, mutation
-from .world import Execution, World, deploy_of, lambda_name
+from .world import World, deploy_of, lambda_name
 
 Deaths = Callable[[str], Iterator[tuple[World, Execution]]]
 

@@ -149,6 +149,15 @@ def test_a_dry_run_of_a_rollback_and_of_nothing_are_planned_too(two: World) -> N
     assert (nothing.outcome, nothing.output["changes_count"]) == ("planned", 0)
 
 
+def test_a_dry_run_does_not_even_remember_what_an_object_hashed_to(two: World) -> None:
+    functions = {"a": {"function_name": lambda_name("a"), "code": two.upload("a", "three", checksum=False)}}
+    items = two.items()
+
+    assert two.deploy("prod", functions, dry_run=True).outcome == "planned"
+
+    assert two.items() == items
+
+
 def test_a_dry_run_waits_for_nobody(two: World) -> None:
     two.begin({"operation": "rollback", "stage": "prod"}).run_to("Move")
 

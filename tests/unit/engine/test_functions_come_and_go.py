@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from .conftest import Deployed
+from .execution import Execution
 from .faults import fail_after_the_others, of
-from .world import Execution, World, deploy_of, lambda_name
+from .world import World, deploy_of, lambda_name
 
 DENIED = "AccessDeniedException"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from .conftest import Deployed
+from .execution import Execution
 from .faults import fail_after_the_others
-from .world import Execution, World, deploy_of
+from .world import World, deploy_of
 
 BACK = {"operation": "rollback", "stage": "prod"}
 

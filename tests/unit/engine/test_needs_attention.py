@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from .execution import Execution
 from .faults import fail_after_the_others, of
-from .world import Execution, World, lambda_name
+from .world import World, lambda_name
 
 NO, DENIED = "InvalidParameterValueException", "AccessDeniedException"
 
@@ -31,7 +32,7 @@ def test_an_alias_that_cannot_be_put_back_leaves_the_stage_mixed_as_it_really_is
     assert five.aliases() == {name: "3" if name == stuck else "2" for name in five.names}
     assert five.recorded() == five.aliases()
     (blocker,) = failed.cause["blockers"]
-    assert blocker.startswith(f"{five.arn(stuck)}:prod serves version 3 instead of version 2 (AccessDeniedException")
+    assert blocker.startswith(f"{five.arn(stuck)}:prod serves version 3, it should be version 2 (AccessDeniedException")
 
 
 def test_the_mixed_stage_keeps_the_release_and_the_way_back_from_before(five: World) -> None:
@@ -144,8 +145,8 @@ def test_a_mixed_new_stage_has_nothing_to_roll_back_to_and_can_be_deployed(five:
 def test_an_alias_that_cannot_even_be_read_is_taken_to_be_where_the_operation_put_it(five: World) -> None:
     fail_after_the_others(five, "UpdateAlias", "e", NO, "3")
     running = five.begin({"operation": "deploy", "stage": "prod", "functions": five.wishes("three")}).run_to("Compensate")
-    five.fake.fail("GetAlias", error=DENIED, times=None, where=of("a"))
-    five.fake.fail("GetFunction", error=DENIED, times=None, where=of("a"))
+    for operation in ("UpdateAlias", "GetAlias", "GetFunction"):
+        five.fake.fail(operation, error=DENIED, times=None, where=of("a"))
 
     running.run()
 
@@ -155,8 +156,10 @@ def test_an_alias_that_cannot_even_be_read_is_taken_to_be_where_the_operation_pu
 
 def test_the_next_rollback_mends_an_alias_that_could_not_be_read(five: World) -> None:
     fail_after_the_others(five, "UpdateAlias", "e", NO, "3")
-    five.fake.fail("GetAlias", error=DENIED, times=None, where=of("a"))
-    five.deploy("prod", five.wishes("three"))
+    running = five.begin({"operation": "deploy", "stage": "prod", "functions": five.wishes("three")}).run_to("Compensate")
+    for operation in ("UpdateAlias", "GetAlias", "GetFunction"):
+        five.fake.fail(operation, error=DENIED, times=None, where=of("a"))
+    running.run()
     five.fake.heal()
 
     assert five.rollback().outcome == "succeeded"

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from .execution import Execution
 from .faults import of
-from .world import Execution, World, deploy_of, lambda_name
+from .world import World, deploy_of, lambda_name
 
 DENIED = "AccessDeniedException"
 BACK = {"operation": "rollback", "stage": "prod"}

@@ -11,8 +11,9 @@ import pytest
 
 from stagekeeper.aws.table import MalformedItem
 
+from .execution import Execution
 from .faults import of
-from .world import Execution, World, deploy_of, lambda_name
+from .world import World, deploy_of, lambda_name
 
 #: Each in a form that AWS may repeat in another spelling: plain, JSON-escaped, on several lines, not ASCII.
 SECRETS = {

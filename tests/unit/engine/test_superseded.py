@@ -8,7 +8,8 @@ from stagekeeper.aws.journal import Superseded
 from stagekeeper.domain.operation import Phase
 
 from .conftest import Deployed
-from .world import Execution, World, deploy_of
+from .execution import Execution
+from .world import World, deploy_of
 
 #: The calls that the other threads of a worker may have under way at the moment it is superseded, and the one that saw it.
 IN_FLIGHT = 3
@@ -93,6 +94,20 @@ def _after_begin(world: World, running: Execution) -> None:
         lambda: world.deps.journal.begin(world.deps.journal.reread(running.operation_id), Phase.PLAN),
         after=True,
     )
+
+
+def test_a_stage_whose_record_was_written_by_another_since_the_plan_is_not_overwritten(twelve: World) -> None:
+    running = twelve.begin({"operation": "rollback", "stage": "prod"}).run_to("Commit")
+    stage = twelve.items()["SERVICE#orders", "STAGE#prod"]
+    twelve.put_item({**stage, "revision": stage["revision"] + 1, "way_back": [2, 1]})
+
+    running.run()
+
+    now = twelve.stage()
+    assert running.outcome == "Compensated"
+    assert now is not None
+    assert (now.release, now.way_back) == (2, (2, 1))
+    assert set(twelve.aliases().values()) == {"2"}
 
 
 def test_an_operation_cannot_be_begun_without_its_lock(twelve: World) -> None:

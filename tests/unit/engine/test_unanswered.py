@@ -6,9 +6,10 @@ import pytest
 
 from tests.fake import Call
 
+from .execution import Execution
 from .faults import of
 from .wire import Matches, Sent
-from .world import Execution, World, deploy_of, lambda_name
+from .world import World, deploy_of, lambda_name
 
 APPLIED = pytest.mark.parametrize("applied", [True, False], ids=["it happened", "it did not happen"])
 

@@ -1,0 +1,298 @@
+"""The journal's transactions, each against another writer who was faster: the loser stops, and nothing of it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from _pytest.mark import ParameterSet
+
+from stagekeeper.aws import items
+from stagekeeper.aws.journal import Superseded
+from stagekeeper.aws.table import MalformedItem, Put
+from stagekeeper.domain.model import (
+    Claim,
+    LogicalName,
+    Movement,
+    ReleaseNumber,
+)
+from stagekeeper.domain.operation import Phase, Status
+from stagekeeper.domain.record import OperationRecord
+
+from .desk import (
+    END,
+    FAILURE,
+    ORDERS,
+    PROD,
+    PUBLISH,
+    STAGE,
+    Desk,
+    arn,
+    everything,
+    new_stage,
+    plan,
+    record_release,
+    version,
+)
+
+# The record.
+
+
+def test_opening_again_gives_the_record_that_is_there(desk: Desk) -> None:
+    first = desk.open()
+    desk.clock.sleep(5)
+
+    assert desk.open() == first
+
+
+def test_an_operation_without_a_record_cannot_be_reread(desk: Desk) -> None:
+    with pytest.raises(MalformedItem, match="nobody"):
+        desk.known("nobody")
+
+
+def test_beginning_a_phase_raises_the_epoch(desk: Desk) -> None:
+    begun = desk.journal.begin(desk.holding(), Phase.PUBLISH)
+
+    assert (begun.epoch, begun.phase) == (2, Phase.PUBLISH)
+    assert desk.known() == begun
+
+
+def test_a_phase_begins_only_while_the_lock_is_held(desk: Desk) -> None:
+    with pytest.raises(Superseded):
+        desk.journal.begin(desk.open(), Phase.PLAN)
+
+    assert desk.known().epoch == 1
+
+
+def test_of_two_workers_that_begin_at_the_same_time_one_wins(desk: Desk) -> None:
+    record = desk.holding()
+    desk.journal.begin(record, Phase.PUBLISH)
+
+    with pytest.raises(Superseded):
+        desk.journal.begin(record, Phase.MOVE)
+
+    assert desk.known().phase is Phase.PUBLISH
+
+
+@pytest.mark.parametrize(
+    ("phases", "overlapped"),
+    [
+        ([Phase.PUBLISH], False),
+        ([Phase.PUBLISH, Phase.MOVE], False),
+        ([Phase.PUBLISH, Phase.PUBLISH], True),
+        ([Phase.PUBLISH, Phase.PUBLISH, Phase.MOVE], True),
+    ],
+)
+def test_a_phase_that_was_begun_twice_may_have_another_worker_still_at_it(
+    desk: Desk, phases: list[Phase], overlapped: bool
+) -> None:
+    record = desk.converging()
+    for phase in phases:
+        record = desk.journal.begin(record, phase)
+
+    assert record.overlapped is overlapped
+    assert desk.known().overlapped is overlapped
+
+
+Late = Callable[[Desk, OperationRecord], object]
+
+
+def late(name: str, write: Late) -> ParameterSet:
+    return pytest.param(write, id=name)
+
+
+LATE_WRITES = [
+    late("begin", lambda desk, record: desk.journal.begin(record, Phase.MOVE)),
+    late("intent", lambda desk, record: desk.journal.record_intent(record, plan(2), "plans/y.json")),
+    late("failure", lambda desk, record: desk.journal.record_failure(record, FAILURE, calls_ended=True, moved={})),
+    late("moves", lambda desk, record: desk.journal.record_moved(record, {arn(0): "r"})),
+    late("claims", lambda desk, record: desk.journal.join(record, {arn(0): Claim(ORDERS, LogicalName("f"))})),
+    late(
+        "claims put back",
+        lambda desk, record: desk.journal.write_claims(record, {arn(1): (Claim(ORDERS, LogicalName("g")), None)}),
+    ),
+    late("versions", lambda desk, record: desk.journal.record_versions(record, [version(0)])),
+    late("release", lambda desk, record: record_release(desk, record)),
+    late("commit", lambda desk, record: desk.journal.commit(record, new_stage(), None, END)),
+    late("commit with more to do", lambda desk, record: desk.journal.commit(record, new_stage(), None, None)),
+]
+EACH_LATE_WRITE = pytest.mark.parametrize("write", LATE_WRITES)
+
+
+def claimed(desk: Desk) -> None:
+    desk.table.put(Put(items.claim_key(arn(1)), items.claim_item(Claim(ORDERS, LogicalName("g")))))
+
+
+@EACH_LATE_WRITE
+def test_a_worker_whose_epoch_has_passed_writes_nothing(desk: Desk, write: Late) -> None:
+    record = desk.converging()
+    claimed(desk)
+    desk.journal.begin(record, Phase.COMPENSATE)
+    before = everything(desk)
+
+    with pytest.raises(Superseded):
+        write(desk, record)
+
+    assert everything(desk) == before
+
+
+@EACH_LATE_WRITE
+def test_a_worker_of_an_operation_that_has_ended_writes_nothing(desk: Desk, write: Late) -> None:
+    record = desk.converging()
+    claimed(desk)
+    desk.journal.commit(record, None, None, END)
+    before = everything(desk)
+
+    with pytest.raises(Superseded):
+        write(desk, record)
+
+    assert everything(desk) == before
+
+
+def test_the_mandate_is_good_until_another_takes_it(desk: Desk) -> None:
+    record = desk.journal.begin(desk.converging(), Phase.MOVE)
+    desk.journal.check_mandate(record)
+
+    desk.journal.begin(record, Phase.MOVE)
+
+    with pytest.raises(Superseded):
+        desk.journal.check_mandate(record)
+
+
+def test_the_mandate_ends_with_the_status(desk: Desk) -> None:
+    record = desk.converging()
+    desk.journal.record_failure(record, FAILURE, calls_ended=True, moved={})
+
+    with pytest.raises(Superseded):
+        desk.journal.check_mandate(record)
+
+
+# Commit against compensation.
+
+
+def test_once_committed_it_cannot_be_compensated(desk: Desk) -> None:
+    record = desk.converging()
+    desk.journal.commit(record, None, None, None)
+
+    with pytest.raises(Superseded):
+        desk.journal.record_failure(record, FAILURE, calls_ended=True, moved={})
+
+    assert desk.known().status is Status.COMMITTED
+
+
+def test_once_compensating_it_cannot_be_committed(desk: Desk) -> None:
+    record = desk.converging()
+    desk.journal.record_failure(record, FAILURE, calls_ended=False, moved={arn(0): "r"})
+
+    with pytest.raises(Superseded):
+        desk.journal.commit(record, new_stage(), None, END)
+
+    known = desk.known()
+    assert (known.status, known.failure, known.calls_ended, known.moved) == (Status.COMPENSATING, FAILURE, False, {arn(0): "r"})
+    assert desk.store.stage(ORDERS, PROD) is None
+
+
+def test_a_status_that_may_not_follow_is_never_written(desk: Desk) -> None:
+    with pytest.raises(AssertionError, match="converging"):
+        desk.journal.end(desk.converging(), Status.ENDED, END)
+
+
+def test_a_commit_writes_stage_movement_status_and_lock_at_once(desk: Desk) -> None:
+    record = desk.converging()
+    movement = Movement(PROD, 1, record.operation_id, "deploy", None, ReleaseNumber(1), "now")
+
+    desk.journal.commit(record, new_stage(), movement, END)
+
+    known, stage = desk.known(), desk.store.stage(ORDERS, PROD)
+    assert (known.status, known.end) == (Status.COMMITTED, END)
+    assert stage == replace(new_stage(), revision=1)
+    assert [item["to_release"] for item in desk.table.query("SERVICE#orders", "MOVEMENT#prod#")] == [1]
+    assert desk.held() == {}
+
+
+def test_a_commit_that_work_follows_keeps_the_lock(desk: Desk) -> None:
+    desk.journal.commit(desk.converging(), new_stage(), None, None)
+
+    assert (desk.known().status, desk.known().end) == (Status.COMMITTED, None)
+    assert desk.held() == {"op": {PUBLISH, STAGE}}
+
+
+def test_a_commit_needs_the_lock(desk: Desk) -> None:
+    record = desk.converging()
+    desk.table.put(Put(items.lock_key(ORDERS), {"holders": {}, "queue": [], "revision": 9}))
+
+    for end in (END, None):
+        with pytest.raises(Superseded):
+            desk.journal.commit(record, new_stage(), None, end)
+
+    assert desk.known().status is Status.CONVERGING
+
+
+@pytest.mark.parametrize("revision", [0, 1, 3])
+def test_a_stage_that_was_written_meanwhile_is_not_overwritten(desk: Desk, revision: int) -> None:
+    there = replace(new_stage(), revision=2)
+    desk.table.put(Put(items.stage_key(ORDERS, PROD), items.stage_item(there)))
+
+    with pytest.raises(Superseded):
+        desk.journal.commit(desk.converging(), replace(new_stage(), revision=revision), None, END)
+
+    assert desk.store.stage(ORDERS, PROD) == there
+    assert desk.known().status is Status.CONVERGING
+
+
+def test_a_ledger_line_is_never_written_twice(desk: Desk) -> None:
+    record = desk.converging()
+    movement = Movement(PROD, 1, record.operation_id, "deploy", None, ReleaseNumber(1), "now")
+    desk.table.put(Put(items.movement_key(ORDERS, PROD, 1), items.movement_item(replace(movement, to_release=ReleaseNumber(7)))))
+
+    with pytest.raises(Superseded):
+        desk.journal.commit(record, new_stage(), movement, END)
+
+
+# Releases' numbers.
+
+
+def test_the_intent_takes_the_next_release_number(desk: Desk) -> None:
+    desk.converging(release=1)
+
+    service = desk.store.service(ORDERS)
+    assert service is not None
+    assert service.last_release == 1
+
+
+@pytest.mark.parametrize("release", [1, 3])
+def test_a_number_that_was_taken_meanwhile_or_skips_one_is_refused(desk: Desk, release: int) -> None:
+    desk.journal.commit(desk.converging("first", release=1), None, None, END)
+
+    with pytest.raises(Superseded):
+        desk.converging("second", release=release)
+
+    assert desk.known("second").status is Status.PLANNED
+
+
+def test_a_plan_without_a_new_release_takes_no_number(desk: Desk) -> None:
+    desk.journal.record_intent(desk.holding(), plan(1, new=False), "plans/x.json")
+
+    assert desk.store.service(ORDERS) is None
+
+
+def test_recording_the_release_gives_publish_back_and_keeps_the_stage(desk: Desk) -> None:
+    record = desk.journal.begin(desk.converging(), Phase.PUBLISH)
+
+    record_release(desk, record)
+
+    release = desk.store.release(ORDERS, ReleaseNumber(1))
+    assert release is not None
+    assert desk.store.release_with(ORDERS, release.digest) == release
+    assert desk.held() == {"op": {STAGE}}
+
+
+def test_recording_it_again_changes_nothing(desk: Desk) -> None:
+    record = desk.journal.begin(desk.converging(), Phase.PUBLISH)
+    record_release(desk, record)
+    before = everything(desk)
+
+    record_release(desk, record)
+
+    assert everything(desk) == before
