@@ -125,7 +125,9 @@ def test_a_failed_deploy_is_a_sentence_and_leaves_nothing_running(checkout: Path
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_a_start_that_is_called_off_leaves_nothing_running(checkout: Path, sent: signal.Signals) -> None:
     (checkout / "function" / "Makefile").write_text("build-Hello:\n\tsleep 60\n")
-    command = [sys.executable, "-c", RUN, "start", "--port", str(free_port())]
+    # A test runner in the background of a script may have been started with SIGINT ignored, which children inherit.
+    listening = f"import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n{RUN}"
+    command = [sys.executable, "-c", listening, "start", "--port", str(free_port())]
     with subprocess.Popen(command, env=environment(checkout), cwd=checkout) as starting:  # noqa: S603
         until(lambda: len(instance.running(checkout)) == 1)
         pid = instance.running(checkout)[0].pid
