@@ -38,7 +38,7 @@ def checkout() -> Path:
 
 @local_app.command()
 def start(
-    port: Annotated[int, typer.Option("--port", help="The loopback port to serve on.")] = DEFAULT_PORT,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The loopback port to serve on.")] = DEFAULT_PORT,
     keep: Annotated[bool, typer.Option("--keep", help="What is there survives `stop`.")] = False,
     throttle: Annotated[
         bool, typer.Option("--throttle", envvar="STAGEKEEPER_LOCAL_THROTTLE", help="Lambda's budgets, as on AWS.")
