@@ -44,7 +44,8 @@ unit: setup
 
 # The embedded AWS under enforced IAM: the contract suite, its life cycle, and the deployed control plane from outside.
 embedded: setup
-	.venv/bin/python -m pytest tests/contract tests/embedded tests/e2e
+	.venv/bin/python -m pytest tests/contract tests/embedded
+	.venv/bin/python -m pytest tests/e2e --numprocesses 2 --dist loadfile
 
 clean:
 	rm -rf .venv .tools .aws-sam .local .build
