@@ -82,8 +82,8 @@ def deploy_facts(
     deps: Deps, wish: DeployWish, functions: Mapping[LogicalName, FunctionWish], at: StageFacts, *, read_only: bool
 ) -> DeployFacts:
     """Everything a deploy is decided on."""
-    cache = deps.hashes(read_only=read_only)
-    found = in_parallel(lambda item: _resolve(deps, *item, cache), functions.items())
+    codes = _codes(deps, functions.values(), deps.hashes(read_only=read_only))
+    found = in_parallel(lambda item: _resolve(deps, *item, codes), functions.items())
     wanted = [function for function in found if isinstance(function, WantedFunction)]
     current = None
     if at.stage is not None and at.stage.release is not None:
@@ -148,14 +148,28 @@ def _failed_writers(deps: Deps, claims: Mapping[FunctionArn, Claim]) -> frozense
     return deps.store.failed_operations({write.operation_id for write in writes})
 
 
-def _resolve(deps: Deps, name: LogicalName, wish: FunctionWish, cache: HashCache) -> WantedFunction | Unsettled:
+#: What was found where code is said to be: by bucket, key and object version.
+_Codes = Mapping[tuple[str, str, str | None], Artifact | Absent | Unreadable]
+
+
+def _place(wish: CodeWish) -> tuple[str, str, str | None]:
+    return wish.s3_bucket, wish.s3_key, wish.s3_object_version
+
+
+def _codes(deps: Deps, functions: Iterable[FunctionWish], cache: HashCache) -> _Codes:
+    """Each object is looked at once, however many functions share it: it may have to be hashed."""
+    places = list(dict.fromkeys(_place(wish.code) for wish in functions if wish.code is not None))
+    return dict(zip(places, in_parallel(lambda place: deps.artifacts.code(*place, cache), places), strict=True))
+
+
+def _resolve(deps: Deps, name: LogicalName, wish: FunctionWish, codes: _Codes) -> WantedFunction | Unsettled:
     """One function of the request: what $LATEST holds, the code it shall have, and the content that makes."""
     latest = _latest(deps, wish.function_name)
     if not isinstance(latest, LatestSeen):
         return Unsettled(name, wish.function_name, latest)
     artifact = None
     if wish.code is not None:
-        code = _code(deps, name, wish.code, cache)
+        code = _code(name, wish.code, codes[_place(wish.code)])
         if not isinstance(code, Artifact):
             return Unsettled(name, wish.function_name, code)
         artifact = code
@@ -185,9 +199,8 @@ def _latest(deps: Deps, function_name: str) -> LatestSeen | Absent | Unreadable 
         deps.clock.sleep(_BUSY_POLL)
 
 
-def _code(deps: Deps, name: LogicalName, wish: CodeWish, cache: HashCache) -> Artifact | CodeProblem | Unreadable:
+def _code(name: LogicalName, wish: CodeWish, found: Artifact | Absent | Unreadable) -> Artifact | CodeProblem | Unreadable:
     where = f"s3://{wish.s3_bucket}/{wish.s3_key}" + (f" (version {wish.s3_object_version})" if wish.s3_object_version else "")
-    found = deps.artifacts.code(wish.s3_bucket, wish.s3_key, wish.s3_object_version, cache)
     match found:
         case Absent():
             sentence = f"The code of function {name}, {where}, does not exist. Upload it, or correct its place."
