@@ -12,12 +12,24 @@ from stagekeeper.aws.table import SCHEMA, MalformedItem
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.plan import Plan
 from stagekeeper.domain.record import OperationRecord
-from stagekeeper.domain.request import DeployRequest, Request, RollbackRequest
+from stagekeeper.domain.request import (
+    CloneRequest,
+    ConfigureRequest,
+    DeployRequest,
+    Request,
+    ResetRequest,
+    RollbackRequest,
+    VerifyRequest,
+)
 
 _PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
 _REQUESTS: dict[OperationKind, TypeAdapter[Any]] = {
     OperationKind.DEPLOY: TypeAdapter(DeployRequest),
     OperationKind.ROLLBACK: TypeAdapter(RollbackRequest),
+    OperationKind.RESET: TypeAdapter(ResetRequest),
+    OperationKind.CLONE: TypeAdapter(CloneRequest),
+    OperationKind.CONFIGURE: TypeAdapter(ConfigureRequest),
+    OperationKind.VERIFY: TypeAdapter(VerifyRequest),
 }
 
 

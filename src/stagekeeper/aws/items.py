@@ -27,6 +27,7 @@ from stagekeeper.domain.model import (
     ServedAlias,
     Service,
     ServiceName,
+    Settings,
     Stage,
     StageName,
     VersionNumber,
@@ -100,6 +101,8 @@ def stage_item(stage: Stage) -> Item:
         "mixed": stage.mixed,
         "movements": stage.movements,
         "revision": stage.revision,
+        "protected": stage.settings.protected,
+        "description": stage.settings.description,
     }
 
 
@@ -117,6 +120,7 @@ def stage_of(item: Item) -> Stage:
         mixed=item["mixed"],
         movements=item["movements"],
         revision=item["revision"],
+        settings=Settings(item["protected"], item["description"]),
     )
 
 

@@ -140,8 +140,8 @@ class DeployFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class RollbackFacts:
-    """Everything a rollback is decided on. ``targets`` has an entry for each function of the target release.
+class RestoreFacts:
+    """Everything a rollback, reset or clone is decided on. ``targets`` has an entry for each function of the target release.
 
     None: no version with that content is on record (it was collected).
     """

@@ -28,8 +28,10 @@ def slots_for(kind: OperationKind, stage: StageName | None) -> frozenset[str]:
     match kind:
         case OperationKind.DEPLOY:
             return stages | {PUBLISH}
-        case OperationKind.ROLLBACK:
+        case OperationKind.ROLLBACK | OperationKind.RESET | OperationKind.CLONE | OperationKind.CONFIGURE:
             return stages
+        case OperationKind.VERIFY:
+            return frozenset()
 
 
 @dataclass(frozen=True, slots=True)

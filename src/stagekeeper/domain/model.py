@@ -88,6 +88,14 @@ class ServedAlias:
 
 
 @dataclass(frozen=True, slots=True)
+class Settings:
+    """What ``configure`` sets of a stage. A protected one is torn down only with its name as ``confirm``."""
+
+    protected: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """A stage's record. ``aliases`` is what is really served, also for a mixed stage and for kept functions.
 
@@ -101,6 +109,7 @@ class Stage:
     mixed: bool = False
     movements: int = 0
     revision: int = 0
+    settings: Settings = Settings()
 
 
 @dataclass(frozen=True, slots=True)

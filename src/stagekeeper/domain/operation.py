@@ -22,7 +22,8 @@ class Status(StrEnum):
 
 
 ALLOWED: dict[Status, frozenset[Status]] = {
-    Status.PLANNED: frozenset({Status.REFUSED, Status.UNCHANGED, Status.COMPENSATED, Status.CONVERGING}),
+    # Committed at once only by configure, whose whole effect is the record itself: one transaction, with nothing before it.
+    Status.PLANNED: frozenset({Status.REFUSED, Status.UNCHANGED, Status.COMPENSATED, Status.CONVERGING, Status.COMMITTED}),
     Status.CONVERGING: frozenset({Status.COMMITTED, Status.COMPENSATING}),
     Status.COMPENSATING: frozenset({Status.COMPENSATED, Status.NEEDS_ATTENTION}),
     # Only where work follows the commit; a commit that nothing follows is the end.
@@ -45,6 +46,10 @@ class OperationKind(StrEnum):
 
     DEPLOY = "deploy"
     ROLLBACK = "rollback"
+    RESET = "reset"
+    CLONE = "clone"
+    CONFIGURE = "configure"
+    VERIFY = "verify"
 
 
 class Phase(StrEnum):

@@ -19,6 +19,7 @@ from stagekeeper.domain.model import (
     ReleaseNumber,
     ServedAlias,
     ServiceName,
+    Stage,
     StageName,
     VersionNumber,
 )
@@ -133,8 +134,15 @@ class Plan:
 class Unchanged:
     """There is nothing to do: what is wanted is what is there. ``release`` is served (or recorded) already."""
 
-    release: ReleaseNumber
+    release: ReleaseNumber | None
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A stage's record with other settings: the whole effect of ``configure``."""
+
+    stage: Stage
 
 
 @dataclass(frozen=True, slots=True)

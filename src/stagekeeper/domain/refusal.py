@@ -14,6 +14,7 @@ class Code(StrEnum):
 
     SERVICE_NOT_FOUND = "ServiceNotFound"
     STAGE_NOT_FOUND = "StageNotFound"
+    STAGE_EXISTS = "StageExists"
     STAGE_MOVED = "StageMoved"
     RELEASE_NOT_FOUND = "ReleaseNotFound"
     NOTHING_TO_ROLL_BACK = "NothingToRollBack"

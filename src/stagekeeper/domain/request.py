@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, assert_never
 
 from stagekeeper.domain.model import LogicalName, Provenance, ReleaseNumber, ServiceName, StageName
 from stagekeeper.domain.operation import OperationKind
@@ -69,7 +69,46 @@ class RollbackRequest:
     allow_missing: bool = False
 
 
-Request = DeployRequest | RollbackRequest
+@dataclass(frozen=True, slots=True)
+class ResetRequest:
+    """``to`` is a release's number, or the stage to be like."""
+
+    common: Common
+    stage: StageName
+    to: ReleaseNumber | StageName
+    overwrite_drift: bool = False
+    allow_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CloneRequest:
+    """``stage`` is the new one."""
+
+    common: Common
+    stage: StageName
+    like: StageName
+    allow_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigureRequest:
+    """None leaves a setting as it is."""
+
+    common: Common
+    stage: StageName
+    protected: bool | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyRequest:
+    """Without a stage, all of the service's."""
+
+    common: Common
+    stage: StageName | None = None
+
+
+Request = DeployRequest | RollbackRequest | ResetRequest | CloneRequest | ConfigureRequest | VerifyRequest
 
 
 def kind_of(request: Request) -> OperationKind:
@@ -78,3 +117,12 @@ def kind_of(request: Request) -> OperationKind:
             return OperationKind.DEPLOY
         case RollbackRequest():
             return OperationKind.ROLLBACK
+        case ResetRequest():
+            return OperationKind.RESET
+        case CloneRequest():
+            return OperationKind.CLONE
+        case ConfigureRequest():
+            return OperationKind.CONFIGURE
+        case VerifyRequest():
+            return OperationKind.VERIFY
+    assert_never(request)

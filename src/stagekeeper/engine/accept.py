@@ -8,7 +8,7 @@ from stagekeeper.domain.model import OperationId
 from stagekeeper.domain.operation import Phase, Status
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
-from stagekeeper.domain.request import Request, kind_of
+from stagekeeper.domain.request import Request, VerifyRequest, kind_of
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.step import Go, Step, failed, resume
 
@@ -20,6 +20,8 @@ def accept(deps: Deps, operation_id: OperationId, request: Request | Refusal) ->
     common = request.common
     if common.dry_run:
         return Go("DryRun")
+    if isinstance(request, VerifyRequest):
+        return Go("Inspect")
     kind = kind_of(request)
     now = deps.clock.now()
     record = OperationRecord(

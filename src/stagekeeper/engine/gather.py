@@ -20,7 +20,7 @@ from stagekeeper.domain.facts import (
     CodeProblem,
     DeployFacts,
     LatestSeen,
-    RollbackFacts,
+    RestoreFacts,
     StageFacts,
     Unreadable,
     Unsettled,
@@ -103,8 +103,8 @@ def deploy_facts(
     )
 
 
-def rollback_facts(deps: Deps, release: Release, at: StageFacts) -> RollbackFacts:
-    """Everything a rollback to ``release`` is decided on."""
+def restore_facts(deps: Deps, release: Release, at: StageFacts) -> RestoreFacts:
+    """Everything that going to ``release`` is decided on."""
     parts = {part.arn: part.content for part in release.functions.values()}
     numbers = {arn: number for (arn, _), number in deps.store.realisations(list(parts.items())).items()}
     states = dict(zip(numbers, in_parallel(lambda arn: _settled(deps, arn, numbers[arn]), numbers), strict=True))
@@ -114,7 +114,7 @@ def rollback_facts(deps: Deps, release: Release, at: StageFacts) -> RollbackFact
     there = dict(zip(doubtful, in_parallel(deps.lambda_api.exists, doubtful), strict=True))
     states.update({arn: answer for arn, answer in there.items() if isinstance(answer, Unreadable) and arn in numbers})
     gone = seen.gone | frozenset(arn for arn, answer in there.items() if answer is False)
-    return RollbackFacts(
+    return RestoreFacts(
         at=StageFacts(seen.service, seen.name, seen.stage, seen.served, gone),
         release=release,
         targets={arn: (numbers[arn], states[arn]) if arn in numbers else None for arn in parts},

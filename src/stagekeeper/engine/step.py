@@ -19,7 +19,7 @@ _MAX_BLOCKER = 300
 _MAX_WARNINGS = 20
 _MAX_CAUSE = 30_000
 
-Next = Literal["DryRun", "Lock", "Plan", "Publish", "Move", "Commit", "CleanUp", "Compensate"]
+Next = Literal["DryRun", "Inspect", "Lock", "Plan", "Publish", "Move", "Commit", "CleanUp", "Compensate"]
 
 
 @dataclass(frozen=True, slots=True)

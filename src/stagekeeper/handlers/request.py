@@ -20,20 +20,24 @@ from stagekeeper.domain.model import MAX_FUNCTIONS, LogicalName, Provenance, Rel
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.request import (
+    CloneRequest,
     CodeWish,
     Common,
+    ConfigureRequest,
     DeployRequest,
     DocumentRef,
     FunctionWish,
     Request,
+    ResetRequest,
     RollbackRequest,
+    VerifyRequest,
 )
 
 #: Reads the document that ``functions`` may point at.
 ReadDocument = Callable[[DocumentRef], bytes | Absent | Unreadable]
 
 #: Of the public interface, but not built in this version.
-_LATER_OPERATIONS = ("reset", "clone", "teardown", "sweep", "adopt", "configure", "verify", "recover")
+_LATER_OPERATIONS = ("teardown", "sweep", "adopt", "recover")
 _LATER_FIELDS = ("template", "parameters", "variables", "allow_shared", "target")
 
 
@@ -202,6 +206,46 @@ class _Rollback(_Input):
     allow_missing: bool = False
 
 
+class _ResetTo(_Strict):
+    release: _ReleaseNumber | None = None
+    stage: _Stage | None = None
+
+
+class _Reset(_Input):
+    operation: Literal["reset"]
+    stage: _Stage
+    to: _ResetTo
+    on_drift: Literal["refuse", "overwrite"] = "refuse"
+    allow_missing: bool = False
+
+
+class _From(_Strict):
+    stage: _Stage
+
+
+class _Clone(_Input):
+    operation: Literal["clone"]
+    stage: _Stage
+    from_: Annotated[_From, Field(alias="from")]
+    allow_missing: bool = False
+
+
+class _SettingsInput(_Strict):
+    protected: bool | None = None
+    description: _Text | None = None
+
+
+class _Configure(_Input):
+    operation: Literal["configure"]
+    stage: _Stage
+    settings: _SettingsInput
+
+
+class _Verify(_Input):
+    operation: Literal["verify"]
+    stage: _Stage | None = None
+
+
 _FUNCTIONS: TypeAdapter[dict[str, _Function]] = TypeAdapter(
     Annotated[dict[_Logical, _Function], Field(min_length=1, max_length=MAX_FUNCTIONS)],
     config=ConfigDict(strict=True, hide_input_in_errors=True),
@@ -223,6 +267,14 @@ def parse(raw: object, read_document: ReadDocument) -> Request | Refusal:
             return _deploy(raw, read_document)
         case OperationKind.ROLLBACK.value:
             return _rollback(raw)
+        case OperationKind.RESET.value:
+            return _reset(raw)
+        case OperationKind.CLONE.value:
+            return _clone(raw)
+        case OperationKind.CONFIGURE.value:
+            return _configure(raw)
+        case OperationKind.VERIFY.value:
+            return _verify(raw)
         case str() as other if other in _LATER_OPERATIONS:
             return _invalid([f"operation: {other} is not in this version, which can deploy and rollback"])
     return _invalid(["operation: must be one of " + ", ".join(kind.value for kind in OperationKind)])
@@ -266,6 +318,53 @@ def _rollback(raw: dict[str, Any]) -> Request | Refusal:
         overwrite_drift=parsed.on_drift == "overwrite",
         allow_missing=parsed.allow_missing,
     )
+
+
+def _reset(raw: dict[str, Any]) -> Request | Refusal:
+    try:
+        parsed = _Reset.model_validate(raw)
+    except ValidationError as error:
+        return _invalid(_sentences(error, ""))
+    to = parsed.to
+    if (to.release is None) == (to.stage is None):
+        return _invalid(["to: give either release or stage"])
+    return ResetRequest(
+        common=parsed.common(),
+        stage=StageName(parsed.stage),
+        to=ReleaseNumber(to.release) if to.release is not None else StageName(to.stage or ""),
+        overwrite_drift=parsed.on_drift == "overwrite",
+        allow_missing=parsed.allow_missing,
+    )
+
+
+def _clone(raw: dict[str, Any]) -> Request | Refusal:
+    try:
+        parsed = _Clone.model_validate(raw)
+    except ValidationError as error:
+        return _invalid(_sentences(error, ""))
+    return CloneRequest(
+        common=parsed.common(),
+        stage=StageName(parsed.stage),
+        like=StageName(parsed.from_.stage),
+        allow_missing=parsed.allow_missing,
+    )
+
+
+def _configure(raw: dict[str, Any]) -> Request | Refusal:
+    try:
+        parsed = _Configure.model_validate(raw)
+    except ValidationError as error:
+        return _invalid(_sentences(error, ""))
+    settings = parsed.settings
+    return ConfigureRequest(parsed.common(), StageName(parsed.stage), settings.protected, settings.description)
+
+
+def _verify(raw: dict[str, Any]) -> Request | Refusal:
+    try:
+        parsed = _Verify.model_validate(raw)
+    except ValidationError as error:
+        return _invalid(_sentences(error, ""))
+    return VerifyRequest(parsed.common(), None if parsed.stage is None else StageName(parsed.stage))
 
 
 def _functions(raw: dict[str, Any], read_document: ReadDocument) -> Mapping[LogicalName, FunctionWish] | Refusal:

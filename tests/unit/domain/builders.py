@@ -16,7 +16,7 @@ from stagekeeper.domain.facts import (
     Artifact,
     DeployFacts,
     LatestSeen,
-    RollbackFacts,
+    RestoreFacts,
     StageFacts,
     Unreadable,
     Unsettled,
@@ -41,9 +41,10 @@ from stagekeeper.domain.model import (
     VersionNumber,
     content_digest,
 )
+from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.plan import Plan, Publish, Unchanged
 from stagekeeper.domain.refusal import Refusal
-from stagekeeper.domain.rollback import RollbackWish, admit_rollback, plan_rollback
+from stagekeeper.domain.restore import AlongTheWayBack, AsStage, RestoreWish, ToRelease, admit_restore, plan_restore
 
 SERVICE = ServiceName("orders")
 DEV = StageName("dev")
@@ -225,7 +226,7 @@ def decide_deploy(wish: DeployWish, facts: DeployFacts) -> Plan | Unchanged | Re
     return admit_deploy(wish, facts.at) or plan_deploy(wish, facts)
 
 
-# Rollbacks.
+# Rollbacks, resets and clones.
 
 
 def rollback_wish(
@@ -235,47 +236,69 @@ def rollback_wish(
     overwrite: bool = False,
     allow_missing: bool = False,
     if_release: int | None = None,
-) -> RollbackWish:
-    return RollbackWish(
+) -> RestoreWish:
+    choice = AlongTheWayBack(None if to is None else ReleaseNumber(to), steps)
+    return restore_wish(OperationKind.ROLLBACK, choice, overwrite, allow_missing, if_release)
+
+
+def reset_wish(
+    to: int | StageName, *, overwrite: bool = False, allow_missing: bool = False, if_release: int | None = None
+) -> RestoreWish:
+    choice = ToRelease(ReleaseNumber(to)) if isinstance(to, int) else AsStage(to)
+    return restore_wish(OperationKind.RESET, choice, overwrite, allow_missing, if_release)
+
+
+def clone_wish(like: StageName, *, allow_missing: bool = False, if_release: int | None = None) -> RestoreWish:
+    return restore_wish(OperationKind.CLONE, AsStage(like), False, allow_missing, if_release)
+
+
+def restore_wish(
+    kind: OperationKind,
+    choice: AlongTheWayBack | ToRelease | AsStage,
+    overwrite: bool,
+    allow_missing: bool,
+    if_release: int | None,
+) -> RestoreWish:
+    return RestoreWish(
+        kind=kind,
         operation_id=OPERATION,
         service=SERVICE,
         stage=DEV,
-        release=None if to is None else ReleaseNumber(to),
-        steps=steps,
+        choice=choice,
         overwrite_drift=overwrite,
         allow_missing=allow_missing,
         if_release=None if if_release is None else ReleaseNumber(if_release),
     )
 
 
-def decide_rollback(
-    wish: RollbackWish,
+def decide_restore(
+    wish: RestoreWish,
     at: Stage | None,
     *releases: Release,
+    others: tuple[Stage, ...] = (),
     versions: Mapping[str, VersionSeen | Absent | Unreadable | None] | None = None,
     served: Served | None = None,
     gone: tuple[str, ...] = (),
     last_release: int | None = 9,
 ) -> Plan | Unchanged | Refusal:
-    """Both steps of the decision, as the engine takes them.
+    """Both steps of the decision, as the engine takes them. ``others`` are further stages of the service.
 
     ``versions``: function -> the version with the target release's content (None: collected); by default each function's is
     the target's number: r2's are versions 2.
     """
     facts = stage_facts(at, served=served, gone=gone, last_release=last_release)
-    admitted = admit_rollback(wish, facts)
-    if isinstance(admitted, Refusal):
-        return admitted
-    known, number = admitted
-    target = next(item for item in releases if item.number == number)
+    chosen = admit_restore(wish, facts, {other.name: other for other in others})
+    if isinstance(chosen, Refusal):
+        return chosen
+    target = next(item for item in releases if item.number == chosen.release)
     found: dict[FunctionArn, tuple[VersionNumber, VersionSeen | Absent | Unreadable] | None] = {}
     for name, its in target.functions.items():
-        answer = (versions or {}).get(name, seen(number))
-        at_number = answer.version if isinstance(answer, VersionSeen) and answer.version else version(number)
+        answer = (versions or {}).get(name, seen(target.number))
+        at_number = answer.version if isinstance(answer, VersionSeen) and answer.version else version(target.number)
         found[its.arn] = None if answer is None else (at_number, answer)
     missing = {its.arn: Absent() for its in target.functions.values() if its.arn not in facts.served}
     facts = replace(facts, served={**facts.served, **missing})
-    return plan_rollback(wish, known, RollbackFacts(facts, target, found))
+    return plan_restore(wish, chosen, RestoreFacts(facts, target, found))
 
 
 # Results.

@@ -16,6 +16,7 @@ from stagekeeper.engine.acquire import acquire
 from stagekeeper.engine.clean_up import clean_up
 from stagekeeper.engine.commit import commit
 from stagekeeper.engine.compensate import CutOff, compensate
+from stagekeeper.engine.inspect import inspect
 from stagekeeper.engine.move import move
 from stagekeeper.engine.prepare import dry_run, prepare
 from stagekeeper.engine.publish import publish
@@ -122,6 +123,8 @@ class Execution:
                 return accept(deps, operation_id, parse(self.request, self.world.read_document))
             case "DryRun":
                 return dry_run(deps, operation_id, parse(self.request, self.world.read_document))
+            case "Inspect":
+                return inspect(deps, operation_id, parse(self.request, self.world.read_document))
             case "Lock":
                 return acquire(deps, operation_id)
             case "Plan":

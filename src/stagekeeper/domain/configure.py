@@ -1,0 +1,46 @@
+"""What ``configure`` does: a stage's settings. They live in the record only; nothing on AWS changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from stagekeeper.domain.deploy import stage_moved
+from stagekeeper.domain.facts import StageFacts
+from stagekeeper.domain.model import ReleaseNumber, ServiceName, Settings, StageName
+from stagekeeper.domain.plan import Configured, Unchanged
+from stagekeeper.domain.refusal import Code, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigureWish:
+    """None leaves a setting as it is."""
+
+    service: ServiceName
+    stage: StageName
+    protected: bool | None
+    description: str | None
+    if_release: ReleaseNumber | None
+
+
+def configure(wish: ConfigureWish, at: StageFacts) -> Configured | Unchanged | Refusal:
+    """The stage's record as it is to be."""
+    if at.service is None:
+        return Refusal(
+            Code.SERVICE_NOT_FOUND,
+            f"There is no service {wish.service}: nothing was ever deployed under that name. Check the spelling.",
+        )
+    if at.stage is None:
+        return Refusal(
+            Code.STAGE_NOT_FOUND,
+            f"Service {wish.service} has no stage {wish.stage}. Check the spelling, or deploy to it first.",
+            (wish.stage,),
+        )
+    moved = stage_moved(wish.service, wish.stage, at, wish.if_release)
+    if moved is not None:
+        return moved
+    now = at.stage.settings
+    settings = Settings(
+        protected=now.protected if wish.protected is None else wish.protected,
+        description=now.description if wish.description is None else wish.description,
+    )
+    return Unchanged(at.stage.release) if settings == now else Configured(replace(at.stage, settings=settings))
