@@ -25,10 +25,12 @@ them, so the tests and `make demo` run with exactly these. This page is printed 
 How to read the column *on*: names are those of the template's resources. `ArtifactBucket/plans/*` are the objects below
 `plans/` in that bucket. `FunctionNamePattern` and `CodeBucketPattern` are the functions and the buckets that the parameters
 of that name match, in this account (functions: and Region); `FunctionNamePattern:*` are their versions and aliases. Without a
-`CodeBucketPattern` there are no such buckets.
+`CodeBucketPattern` there are no such buckets. `role/PassRolePattern` are this account's roles that the parameter of that name
+matches; without it that policy does not exist. `layer:*` are the layers of this Region, of any account, and `repository/*` the
+repositories in Amazon ECR of this account and Region.
 
-Nothing here can delete a function or a version, change a function's role, or touch IAM. No handler can pass a role, use a
-layer or join a network: the members of a function's configuration that would need such a right cannot be given.
+Nothing here can delete a function or a version, or touch IAM, and without a `PassRolePattern` none can give a function another role. What
+Lambda asks of whoever sets a member of a function's configuration is in [configuration.md](configuration.md).
 """
 
 PURPOSE = {
@@ -46,7 +48,11 @@ PURPOSE = {
     "ListMappings": "event source mappings without an alias; lists have no resource to name",
     "ReadCode": "the identity of the code that a request names; Lambda checks it against the caller when code is updated",
     "WritePlansAndReports": "put the plan on record; the report of an operation that had nothing to do",
+    "FindImages": "whether the container image that a request names is there; reads no layer",
     "PublishVersions": "make versions",
+    "UseLayers": "Lambda asks it of whoever gives a function layers",
+    "SeeNetworks": "Lambda asks it of whoever puts a function into a network; EC2 offers only the wildcard for these actions",
+    "PassRoles": "give functions these roles, and give them to Lambda alone",
     "MoveAliases": "make and move the stage's aliases",
     "SeeProvisionedConcurrency": "tell weights that AWS itself sets while it moves provisioned concurrency from somebody else's",
     "PutAliasesBack": "put back what was moved; find the versions that a worker made before it died",
@@ -93,7 +99,7 @@ def page(template: dict[str, Any]) -> str:
 def _documents(resources: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
-        if resource["Type"] == "AWS::IAM::ManagedPolicy":
+        if resource["Type"] in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
             yield name, properties["PolicyDocument"]
         for policy in properties.get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
             yield name, policy["PolicyDocument"]
@@ -112,7 +118,7 @@ def _spelled(resource: Any) -> str:
         return str(value)
     text = re.sub(r"\$\{(\w+)\.Arn\}", r"\1", str(value))
     text = re.sub(r"^arn:.*:(execution:)", r"\1", text)
-    text = re.sub(r"^arn:\$\{AWS::Partition\}:(s3::|lambda:\$\{AWS::Region\}:\$\{AWS::AccountId\}):(function:)?", "", text)
+    text = re.sub(r"^arn:\$\{AWS::Partition\}:[a-z0-9]+:(\$\{AWS::Region\})?:(\$\{AWS::AccountId\}|\*)?:(function:)?", "", text)
     return re.sub(r"\$\{([\w.]+)\}", r"\1", text)
 
 

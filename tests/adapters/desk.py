@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from stagekeeper.aws import items
 from stagekeeper.aws.journal import Journal, VersionRecord
 from stagekeeper.aws.store import Store
-from stagekeeper.aws.table import Table
+from stagekeeper.aws.table import Put, Table
 from stagekeeper.domain.lock import Granted
 from stagekeeper.domain.model import (
     Claim,
     Content,
     FunctionArn,
     LogicalName,
+    Movement,
     OperationId,
-    Provenance,
     Release,
     ReleaseFunction,
     ReleaseNumber,
+    Service,
     ServiceName,
     Stage,
     StageName,
     VersionNumber,
 )
-from stagekeeper.domain.operation import OperationKind, Phase, Status
-from stagekeeper.domain.plan import Plan, Published
+from stagekeeper.domain.operation import OperationKind
+from stagekeeper.domain.plan import Published
 from stagekeeper.domain.record import OperationRecord, Succeeded
 from stagekeeper.domain.refusal import Code, Refusal
 
 from .clock import Clock
+from .records import RECORD
 
-ORDERS, PROD = ServiceName("orders"), StageName("prod")
-PUBLISH, STAGE = "publish", "stage:prod"
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+ORDERS, BILLING = ServiceName("orders"), ServiceName("billing")
+PROD, QA = StageName("prod"), StageName("qa")
+PUBLISH, STAGE, COLLECT = "publish", "stage:prod", "collect"
+PLAN = "plans/x.json"
 END = Succeeded({"outcome": "succeeded"})
 FAILURE = Refusal(Code.COMPENSATED, "it failed")
 CONTENT = Content("Y29kZQ==", "c1")
@@ -54,87 +63,92 @@ class Desk:
     def store(self) -> Store:
         return Store(self.table)
 
-    def open(self, name: str = "op", wait: int = 1800) -> OperationRecord:
+    def open(self, name: str = "op", wait: int = 1800, **changes: Any) -> OperationRecord:
         now = self.clock.now()
-        record = OperationRecord(
-            operation_id=OperationId(name),
-            kind=OperationKind.DEPLOY,
-            service=ORDERS,
-            stage=PROD,
-            status=Status.PLANNED,
-            epoch=1,
-            phase=Phase.PLAN,
-            started_at="now",
-            asked_at=now,
-            lock_wait_seconds=wait,
-            provenance=Provenance(),
-            request_key="requests/x.json",
-        )
-        return self.journal.open(record)
+        mine = replace(RECORD, operation_id=OperationId(name), asked_at=now, lock_wait_seconds=wait)
+        return self.journal.open(replace(mine, **changes))
 
-    def holding(self, name: str = "op", *slots: str) -> OperationRecord:
-        record = self.open(name)
+    def holding(self, name: str = "op", *slots: str, **changes: Any) -> OperationRecord:
+        record = self.open(name, **changes)
         assert self.journal.ask_for_lock(record, frozenset(slots or (PUBLISH, STAGE))) == Granted()
         return record
 
     def converging(self, name: str = "op", *slots: str, release: int = 1) -> OperationRecord:
-        return self.journal.record_intent(self.holding(name, *slots), plan(release), "plans/x.json")
+        return self.journal.record_intent(self.holding(name, *slots), PLAN, service(release))
+
+    def tearing_down(self, name: str = "op", stage: StageName | None = PROD) -> OperationRecord:
+        """A teardown that holds ``collect`` and has its plan on record."""
+        record = self.holding(name, COLLECT, kind=OperationKind.TEARDOWN, stage=stage)
+        return self.journal.record_intent(record, PLAN)
+
+    def sweeping(self, name: str = "op", wait: int = 1800) -> OperationRecord:
+        """A sweep of all services that has its plan on record and holds no lock."""
+        record = self.open(name, wait, kind=OperationKind.SWEEP, service=None, stage=None)
+        return self.journal.record_intent(record, PLAN)
 
     def known(self, name: str = "op") -> OperationRecord:
         return self.journal.reread(OperationId(name))
 
-    def held(self) -> dict[str, set[str]]:
-        return {entry.operation_id: set(entry.slots) for entry in self.store.lock(ORDERS).holders}
+    def held(self, of: ServiceName = ORDERS) -> dict[str, set[str]]:
+        return {entry.operation_id: set(entry.slots) for entry in self.store.lock(of).holders}
+
+    def waiting(self, of: ServiceName = ORDERS) -> list[str]:
+        return [entry.operation_id for entry in self.store.lock(of).queue]
+
+    def there(self, stage: Stage) -> Stage:
+        """The stage is on record."""
+        there = replace(stage, revision=1)
+        self.table.put(Put(items.stage_key(ORDERS, stage.name), items.stage_item(there)))
+        return there
 
 
-def plan(release: int, *, new: bool = True) -> Plan:
-    return Plan(
-        kind=OperationKind.DEPLOY,
-        service=ORDERS,
-        stage=PROD,
-        stage_revision=None,
-        release=ReleaseNumber(release),
-        new_release=new,
-        previous_release=None,
-        functions={LogicalName("f"): ReleaseFunction(arn(0), CONTENT)},
-        publishes=(),
-        reuses=(),
-        moves=(),
-        drops=(),
-        keeps=(),
-        settled={},
-        joins={},
-        way_back=(),
-        overwrite_drift=False,
-        warnings=(),
-    )
+class Rivals:
+    """Another operation writes the lock between a worker's look and its write, so often."""
+
+    def __init__(self, desk: Desk, client: DynamoDBClient, times: int) -> None:
+        self.left = times
+        self._desk = desk
+        before: Callable[..., None] = self._before
+        client.meta.events.register_first("before-send.dynamodb.TransactWriteItems", before)
+
+    def _before(self, **_: object) -> None:
+        if self.left:
+            self.left -= 1
+            lock = self._desk.store.lock(ORDERS)
+            item = items.lock_item(replace(lock, revision=lock.revision + 1))
+            self._desk.table.put(Put(items.lock_key(ORDERS), item))
+
+
+def service(last_release: int) -> Service:
+    return Service(ORDERS, ReleaseNumber(last_release))
+
+
+def release(number: int) -> Release:
+    return Release(ReleaseNumber(number), {LogicalName("f"): ReleaseFunction(arn(0), CONTENT)})
 
 
 def version(number: int) -> VersionRecord:
     return VersionRecord(arn(number), CONTENT, Published(VersionNumber(3), ours=True))
 
 
-def new_stage() -> Stage:
-    return Stage(PROD, ReleaseNumber(1), (), {}, movements=1)
+def new_stage(name: StageName = PROD) -> Stage:
+    return Stage(name, ReleaseNumber(1), (), {}, movements=1)
+
+
+def movement(number: int = 1, to: int | None = 1, of: StageName = PROD) -> Movement:
+    return Movement(
+        of, number, OperationId("op"), "deploy", None, None if to is None else ReleaseNumber(to), "2026-01-01T00:00:00Z"
+    )
 
 
 def record_release(desk: Desk, record: OperationRecord) -> OperationRecord:
-    release = Release(ReleaseNumber(1), plan(1).functions)
-    return desk.journal.record_release(record, release, new=True, published={}, give_back=frozenset({PUBLISH}))
+    return desk.journal.record_release(record, release(1), new=True, published={}, give_back=frozenset({PUBLISH}))
 
 
-def everything(desk: Desk) -> list[object]:
-    pks = ("OPERATION#op", "SERVICE#orders", *(f"FUNCTION#{arn(number)}" for number in range(2)))
-    return [items_of(desk, pk) for pk in pks]
-
-
-def items_of(desk: Desk, pk: str) -> list[dict[str, object]]:
-    prefixes = {
-        "O": ["OPERATION"],
-        "S": ["LOCK", "MOVEMENT", "RELEASE", "SERVICE", "STAGE"],
-        "F": ["CLAIM", "CONTENT", "VERSION"],
-    }
-    return [item for prefix in prefixes[pk[0]] for item in desk.table.query(pk, prefix)]
+def everything(desk: Desk) -> list[dict[str, Any] | None]:
+    """Every item that a case could have written."""
+    pks = ("OPERATION#op", "SERVICE#orders", "SERVICE#billing", "SERVICES", *(f"FUNCTION#{arn(number)}" for number in range(2)))
+    return [desk.table.get(key) for pk in pks for key in desk.table.keys(pk)]
 
 
 def claims(numbers: range, service: ServiceName = ORDERS) -> Mapping[FunctionArn, Claim]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
-from stagekeeper.aws.artifacts import Artifacts, s3_client, sha256_base64
+from stagekeeper.aws.artifacts import Artifacts, s3_client
 from stagekeeper.aws.errors import CallFailed, Unanswered
 from stagekeeper.aws.store import ObjectHashes
 from stagekeeper.aws.table import Table
@@ -231,6 +231,39 @@ def test_a_document_that_is_not_there_is_absent_and_one_that_is_forbidden_is_not
     assert isinstance(artifacts.document(bucket, KEY, 2), Unreadable)
 
 
+@pytest.mark.parametrize("error", [client_error("403", 403), client_error("AccessDenied", 403)], ids=["403", "denied"])
+@pytest.mark.parametrize("operation", ["HeadObject", "GetObject"])
+def test_a_403_of_another_bucket_names_the_parameter_that_bounds_buckets(
+    s3: S3Client, bucket: str, cache: Cache, operation: str, error: Exception
+) -> None:
+    version_of(s3, bucket, CODE)
+    Requests(s3, operation, error)
+    elsewhere = Artifacts(s3, "the-artifact-bucket")
+
+    found = elsewhere.code(bucket, KEY, None, cache)
+
+    assert isinstance(found, Unreadable)
+    assert "the stack's parameter CodeBucketPattern" in found.why
+
+
+def test_so_does_a_403_of_a_functions_document(s3: S3Client, bucket: str) -> None:
+    Requests(s3, "GetObject", client_error("AccessDenied", 403))
+
+    found = Artifacts(s3, "the-artifact-bucket").document(bucket, KEY, 2)
+
+    assert isinstance(found, Unreadable)
+    assert "the stack's parameter CodeBucketPattern" in found.why
+
+
+def test_the_parameter_is_not_named_where_it_has_no_say(s3: S3Client, artifacts: Artifacts, bucket: str, cache: Cache) -> None:
+    version_of(s3, bucket, CODE)
+    Requests(s3, "HeadObject", client_error("403", 403))
+    assert "CodeBucketPattern" not in str(artifacts.code(bucket, KEY, None, cache))
+
+    Requests(s3, "HeadObject", client_error("SlowDown", 503))
+    assert "CodeBucketPattern" not in str(Artifacts(s3, "the-artifact-bucket").code(bucket, KEY, None, cache))
+
+
 def test_a_body_lies_under_its_own_content(artifacts: Artifacts, bucket: str) -> None:
     places = {artifacts.put_body("plans", body) for body in (b"one", b"one", b"two")}
 
@@ -259,19 +292,6 @@ def test_a_body_that_cannot_be_written_or_read_is_a_failed_call(
 def test_a_body_that_is_not_there_is_a_failed_call(artifacts: Artifacts) -> None:
     with pytest.raises(CallFailed, match="NoSuchKey"):
         artifacts.get_body("plans/x.json")
-
-
-# SHA-256 as requests give it.
-
-
-@pytest.mark.parametrize("text", [hashlib.sha256(CODE).hexdigest(), hashlib.sha256(CODE).hexdigest().upper(), identity(CODE)])
-def test_a_sha256_is_taken_in_hex_and_in_base64(text: str) -> None:
-    assert sha256_base64(text) == identity(CODE)
-
-
-@pytest.mark.parametrize("text", ["", "abc", "g" * 64, "ab" * 31, "ab" * 33, identity(CODE)[:-1], identity(CODE) + "\n", "AAAA"])
-def test_anything_else_is_no_sha256(text: str) -> None:
-    assert sha256_base64(text) is None
 
 
 @pytest.mark.usefixtures("environment")

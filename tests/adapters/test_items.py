@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from stagekeeper.aws import items
-from stagekeeper.aws.store import Store
 from stagekeeper.aws.table import Key, MalformedItem, Put, Table
 from stagekeeper.domain.lock import Entry, Lock
 from stagekeeper.domain.model import (
@@ -26,16 +25,20 @@ from stagekeeper.domain.model import (
     ServedAlias,
     Service,
     ServiceName,
+    Settings,
     Stage,
     StageName,
     VersionNumber,
 )
 from stagekeeper.domain.operation import OperationKind, Phase, Status
+from stagekeeper.domain.orphans import PastMovement
 from stagekeeper.domain.plan import Published
 from stagekeeper.domain.record import Failed, OperationRecord, Succeeded
 from stagekeeper.domain.refusal import Code, Refusal
 
-ORDERS, PROD, OP = ServiceName("orders"), StageName("prod"), OperationId("op-1")
+from .records import RECORD
+
+ORDERS, PROD, OP = ServiceName("orders"), StageName("prod"), OperationId("op")
 ARN = FunctionArn("arn:aws:lambda:eu-central-1:123456789012:function:orders-api")
 OTHER = FunctionArn(f"{ARN}-2")
 ONE, TWO = Content("Y29kZQ==", "c1"), Content("bW9yZQ==", "c2")
@@ -66,6 +69,17 @@ STAGES = [
         mixed=True,
         movements=4,
         revision=9,
+    ),
+    Stage(
+        PROD,
+        ReleaseNumber(3),
+        (),
+        {
+            ARN: ServedAlias(LogicalName("api"), VersionNumber(7), "r-1", kept=True),
+            OTHER: ServedAlias(LogicalName("b"), VersionNumber(1), "r-2", kept=False),
+        },
+        settings=Settings(protected=True, description="the one that earns money"),
+        tearing_down=True,
     ),
 ]
 
@@ -122,23 +136,11 @@ def test_a_lock_that_nobody_ever_asked_for_is_free() -> None:
     assert items.lock_of(None) == Lock()
 
 
-RECORD = OperationRecord(
-    operation_id=OP,
-    kind=OperationKind.DEPLOY,
-    service=ORDERS,
-    stage=PROD,
-    status=Status.PLANNED,
-    epoch=1,
-    phase=Phase.PLAN,
-    started_at="2026-01-01T00:00:00.000Z",
-    asked_at=1767603720.125,
-    lock_wait_seconds=0,
-    provenance=Provenance(),
-    request_key="requests/x.json",
-)
 RECORDS = [
     RECORD,
-    replace(RECORD, stage=None, kind=OperationKind.ROLLBACK),
+    replace(RECORD, stage=None, kind=OperationKind.TEARDOWN),
+    replace(RECORD, service=None, stage=None, kind=OperationKind.SWEEP, phase=Phase.COLLECT, lock_wait_seconds=0),
+    replace(RECORD, service=None, kind=OperationKind.SWEEP, collecting=ORDERS, plan_key="plans/y", progress_key="plans/z"),
     replace(RECORD, provenance=Provenance("ada", "because", "abc", "main", "https://ci")),
     replace(
         RECORD,
@@ -150,6 +152,8 @@ RECORDS = [
         moved={ARN: "revision"},
         failure=Refusal(Code.DRIFTED, "somebody moved it", ("x", "y"), ("w",)),
         calls_ended=True,
+        overlapped=True,
+        publishing_since=1767603725.25,
     ),
 ]
 
@@ -163,7 +167,7 @@ def test_an_operation(table: Table, record: OperationRecord) -> None:
     "end",
     [
         Succeeded({"outcome": "succeeded", "release": 2, "previous_release": None, "changes": [{"after": "1"}], "warnings": []}),
-        Failed("Drifted", {"message": "m", "blockers": ["b"], "operation_id": "op-1", "warnings": []}),
+        Failed("Drifted", {"message": "m", "blockers": ["b"], "operation_id": "op", "warnings": []}),
     ],
 )
 def test_an_operation_that_has_ended(table: Table, end: Succeeded | Failed) -> None:
@@ -173,26 +177,69 @@ def test_an_operation_that_has_ended(table: Table, end: Succeeded | Failed) -> N
 
 
 def test_an_operation_that_has_ended_without_saying_how_is_malformed() -> None:
-    with pytest.raises(MalformedItem, match="op-1"):
+    with pytest.raises(MalformedItem, match="operation op has"):
         items.operation_of({**items.operation_item(RECORD), "ended_at": "2026-01-01T00:00:01Z"})
 
 
 def test_a_movement_holds_what_the_ledger_tells(table: Table) -> None:
-    movement = Movement(PROD, 3, OP, "deploy", None, ReleaseNumber(2), "2026-01-01T00:00:00Z", Provenance(actor="ada"))
+    provenance = Provenance("ada", "because", "abc", "main", "https://ci")
+    movement = Movement(PROD, 3, OP, "rollback", None, ReleaseNumber(2), "2026-01-01T00:00:00.000Z", provenance)
 
     found = through(table, items.movement_item(movement))
 
-    assert {
-        name: found[name] for name in ("stage", "number", "operation_id", "from_release", "to_release", "actor", "reason")
-    } == {
+    told = {
         "stage": "prod",
         "number": 3,
-        "operation_id": "op-1",
+        "operation": "rollback",
+        "operation_id": "op",
         "from_release": None,
         "to_release": 2,
+        "at": "2026-01-01T00:00:00.000Z",
         "actor": "ada",
-        "reason": None,
+        "reason": "because",
+        "commit": "abc",
+        "branch": "main",
+        "run_url": "https://ci",
+        "popped": [],
+        "displaced": {},
     }
+    assert {name: value for name, value in found.items() if name not in ("pk", "sk", "schema")} == told
+
+
+@pytest.mark.parametrize(
+    ("movement", "past"),
+    [
+        (
+            Movement(PROD, 3, OP, "rollback", None, ReleaseNumber(2), "1970-01-01T00:01:40.125Z"),
+            PastMovement(PROD, 3, None, ReleaseNumber(2), 100.125),
+        ),
+        (
+            Movement(
+                PROD,
+                4,
+                OP,
+                "teardown",
+                ReleaseNumber(5),
+                None,
+                "1970-01-01T00:00:00.000Z",
+                popped=(ReleaseNumber(4), ReleaseNumber(3)),
+                displaced={ARN: VersionNumber(7), OTHER: VersionNumber(1)},
+            ),
+            PastMovement(
+                PROD,
+                4,
+                ReleaseNumber(5),
+                None,
+                0.0,
+                (ReleaseNumber(4), ReleaseNumber(3)),
+                {ARN: VersionNumber(7), OTHER: VersionNumber(1)},
+            ),
+        ),
+    ],
+    ids=["a stage that was made", "a stage that was torn down"],
+)
+def test_a_movement_as_a_sweep_reads_it(table: Table, movement: Movement, past: PastMovement) -> None:
+    assert items.past_movement_of(through(table, items.movement_item(movement))) == past
 
 
 def test_numbers_in_keys_sort_as_numbers() -> None:
@@ -216,72 +263,9 @@ def test_no_two_things_share_a_key() -> None:
         items.claim_key(ARN),
         items.version_key(ARN, VersionNumber(1)),
         items.content_key(ARN, ONE),
+        items.member_key(ORDERS, ARN),
+        items.known_service_key(ORDERS),
         items.object_key("orders"),
     ]
 
     assert len(set(keys)) == len(keys)
-
-
-# The store reads them back.
-
-
-def test_the_stages_of_a_service_are_found_and_nobody_elses(table: Table) -> None:
-    store = Store(table)
-    for service, name in ((ORDERS, "prod"), (ORDERS, "qa"), (ServiceName("orders-2"), "dev")):
-        stage = Stage(StageName(name), None, (), {})
-        table.put(Put(items.stage_key(service, stage.name), items.stage_item(stage)))
-
-    assert [stage.name for stage in store.stages(ORDERS)] == ["prod", "qa"]
-
-
-def test_a_release_is_found_by_its_content(table: Table) -> None:
-    store = Store(table)
-    release = Release(ReleaseNumber(2), {LogicalName("api"): ReleaseFunction(ARN, ONE)})
-    table.put(Put(items.release_key(ORDERS, release.number), items.release_item(release, OP, "now")))
-    table.put(Put(items.release_digest_key(ORDERS, release.digest), {"release": 2}))
-
-    assert store.release_with(ORDERS, release.digest) == release
-    assert store.release_with(ORDERS, "other") is None
-
-
-def test_a_release_that_is_named_but_not_there_is_malformed_and_not_absent(table: Table) -> None:
-    table.put(Put(items.release_digest_key(ORDERS, "d"), {"release": 2}))
-
-    with pytest.raises(MalformedItem, match="r2"):
-        Store(table).release_with(ORDERS, "d")
-
-
-@pytest.mark.parametrize(
-    ("status", "committed", "failed"),
-    [
-        (Status.CONVERGING, False, False),
-        (Status.COMMITTED, True, False),
-        (Status.ENDED, True, False),
-        (Status.COMPENSATING, False, True),
-        (Status.COMPENSATED, False, True),
-        (Status.NEEDS_ATTENTION, False, True),
-        (Status.NEEDS_ATTENTION, True, False),
-    ],
-)
-def test_which_writers_of_latest_count_as_failed(table: Table, status: Status, committed: bool, failed: bool) -> None:
-    item = items.operation_item(replace(RECORD, status=status))
-    table.put(Put(items.operation_key(OP), {**item, **({"committed_at": "then"} if committed else {})}))
-
-    assert Store(table).failed_operations([OP]) == ({OP} if failed else set())
-
-
-def test_a_writer_without_a_record_counts_as_failed(table: Table) -> None:
-    assert Store(table).failed_operations([OP]) == {OP}
-
-
-def test_realisations_and_claims_are_found_for_many_functions_at_once(table: Table) -> None:
-    store = Store(table)
-    table.put(Put(items.content_key(ARN, ONE), {"version": 4}))
-    table.put(Put(items.content_key(OTHER, ONE), {"version": 2}))
-    table.put(Put(items.claim_key(ARN), items.claim_item(Claim(ORDERS, LogicalName("api")))))
-
-    assert store.realisations([(ARN, ONE), (ARN, TWO), (OTHER, ONE)]) == {
-        (ARN, ONE): VersionNumber(4),
-        (OTHER, ONE): VersionNumber(2),
-    }
-    assert store.claims([ARN, OTHER]) == {ARN: Claim(ORDERS, LogicalName("api"))}

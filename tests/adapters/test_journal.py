@@ -11,28 +11,26 @@ from _pytest.mark import ParameterSet
 from stagekeeper.aws import items
 from stagekeeper.aws.journal import Superseded
 from stagekeeper.aws.table import MalformedItem, Put
-from stagekeeper.domain.model import (
-    Claim,
-    LogicalName,
-    Movement,
-    ReleaseNumber,
-)
+from stagekeeper.domain.model import Claim, LogicalName, ReleaseNumber
 from stagekeeper.domain.operation import Phase, Status
 from stagekeeper.domain.record import OperationRecord
 
 from .desk import (
+    COLLECT,
     END,
     FAILURE,
     ORDERS,
     PROD,
     PUBLISH,
+    QA,
     STAGE,
     Desk,
     arn,
     everything,
+    movement,
     new_stage,
-    plan,
     record_release,
+    service,
     version,
 )
 
@@ -96,6 +94,7 @@ def test_a_phase_that_was_begun_twice_may_have_another_worker_still_at_it(
 
 
 Late = Callable[[Desk, OperationRecord], object]
+THERE = replace(new_stage(QA), revision=1)
 
 
 def late(name: str, write: Late) -> ParameterSet:
@@ -104,10 +103,13 @@ def late(name: str, write: Late) -> ParameterSet:
 
 LATE_WRITES = [
     late("begin", lambda desk, record: desk.journal.begin(record, Phase.MOVE)),
-    late("intent", lambda desk, record: desk.journal.record_intent(record, plan(2), "plans/y.json")),
+    late("intent", lambda desk, record: desk.journal.record_intent(record, "plans/y.json", service(2))),
+    late("intent without a release", lambda desk, record: desk.journal.record_intent(record, "plans/y.json")),
+    late("progress", lambda desk, record: desk.journal.record_progress(record, "plans/p.json")),
     late("failure", lambda desk, record: desk.journal.record_failure(record, FAILURE, calls_ended=True, moved={})),
     late("moves", lambda desk, record: desk.journal.record_moved(record, {arn(0): "r"})),
-    late("claims", lambda desk, record: desk.journal.join(record, {arn(0): Claim(ORDERS, LogicalName("f"))})),
+    late("published", lambda desk, record: desk.journal.record_published(record, {arn(0): version(0).published})),
+    late("claims", lambda desk, record: desk.journal.join(record, ORDERS, {arn(0): Claim(ORDERS, LogicalName("f"))})),
     late(
         "claims put back",
         lambda desk, record: desk.journal.write_claims(record, {arn(1): (Claim(ORDERS, LogicalName("g")), None)}),
@@ -116,18 +118,37 @@ LATE_WRITES = [
     late("release", lambda desk, record: record_release(desk, record)),
     late("commit", lambda desk, record: desk.journal.commit(record, new_stage(), None, END)),
     late("commit with more to do", lambda desk, record: desk.journal.commit(record, new_stage(), None, None)),
+    late("end", lambda desk, record: desk.journal.end(record, Status.NEEDS_ATTENTION, END, new_stage())),
+    late("tearing down", lambda desk, record: desk.journal.record_tearing_down(record, THERE)),
+    late("a stage forgotten", lambda desk, record: desk.journal.forget_stage(record, THERE, movement(2, None, QA))),
+    late("items forgotten", lambda desk, record: desk.journal.forget_items(record, [items.claim_key(arn(1))])),
+    late("teardown", lambda desk, record: desk.journal.commit_teardown(record, THERE, movement(2, None, QA), END)),
+    late("teardown of the service", lambda desk, record: desk.journal.commit_service_teardown(record, END)),
 ]
 EACH_LATE_WRITE = pytest.mark.parametrize("write", LATE_WRITES)
 
 
-def claimed(desk: Desk) -> None:
+def furnished(desk: Desk) -> OperationRecord:
+    """An operation that converges, a claim and a second stage: all that the writes need."""
     desk.table.put(Put(items.claim_key(arn(1)), items.claim_item(Claim(ORDERS, LogicalName("g")))))
+    desk.there(THERE)
+    return desk.converging()
+
+
+@EACH_LATE_WRITE
+def test_a_worker_that_is_not_late_writes(desk: Desk, write: Late) -> None:
+    """What the two cases after this one refuse is refused for no other reason."""
+    record = furnished(desk)
+    before = everything(desk)
+
+    write(desk, record)
+
+    assert everything(desk) != before
 
 
 @EACH_LATE_WRITE
 def test_a_worker_whose_epoch_has_passed_writes_nothing(desk: Desk, write: Late) -> None:
-    record = desk.converging()
-    claimed(desk)
+    record = furnished(desk)
     desk.journal.begin(record, Phase.COMPENSATE)
     before = everything(desk)
 
@@ -139,8 +160,7 @@ def test_a_worker_whose_epoch_has_passed_writes_nothing(desk: Desk, write: Late)
 
 @EACH_LATE_WRITE
 def test_a_worker_of_an_operation_that_has_ended_writes_nothing(desk: Desk, write: Late) -> None:
-    record = desk.converging()
-    claimed(desk)
+    record = furnished(desk)
     desk.journal.commit(record, None, None, END)
     before = everything(desk)
 
@@ -200,9 +220,8 @@ def test_a_status_that_may_not_follow_is_never_written(desk: Desk) -> None:
 
 def test_a_commit_writes_stage_movement_status_and_lock_at_once(desk: Desk) -> None:
     record = desk.converging()
-    movement = Movement(PROD, 1, record.operation_id, "deploy", None, ReleaseNumber(1), "now")
 
-    desk.journal.commit(record, new_stage(), movement, END)
+    desk.journal.commit(record, new_stage(), movement(), END)
 
     known, stage = desk.known(), desk.store.stage(ORDERS, PROD)
     assert (known.status, known.end) == (Status.COMMITTED, END)
@@ -243,11 +262,10 @@ def test_a_stage_that_was_written_meanwhile_is_not_overwritten(desk: Desk, revis
 
 def test_a_ledger_line_is_never_written_twice(desk: Desk) -> None:
     record = desk.converging()
-    movement = Movement(PROD, 1, record.operation_id, "deploy", None, ReleaseNumber(1), "now")
-    desk.table.put(Put(items.movement_key(ORDERS, PROD, 1), items.movement_item(replace(movement, to_release=ReleaseNumber(7)))))
+    desk.table.put(Put(items.movement_key(ORDERS, PROD, 1), items.movement_item(movement(to=7))))
 
     with pytest.raises(Superseded):
-        desk.journal.commit(record, new_stage(), movement, END)
+        desk.journal.commit(record, new_stage(), movement(), END)
 
 
 # Releases' numbers.
@@ -272,9 +290,44 @@ def test_a_number_that_was_taken_meanwhile_or_skips_one_is_refused(desk: Desk, r
 
 
 def test_a_plan_without_a_new_release_takes_no_number(desk: Desk) -> None:
-    desk.journal.record_intent(desk.holding(), plan(1, new=False), "plans/x.json")
+    desk.journal.record_intent(desk.holding(), "plans/x.json")
 
     assert desk.store.service(ORDERS) is None
+
+
+def test_a_service_that_was_torn_down_goes_on_with_its_numbers(desk: Desk) -> None:
+    """Its ledger still names the old ones, and nothing else of it is left."""
+    desk.journal.commit(desk.converging("first", release=1), None, None, END)
+    desk.journal.commit_service_teardown(desk.tearing_down("gone", None), END)
+    assert desk.store.service(ORDERS) is None
+
+    desk.converging("again", release=8)
+
+    assert desk.store.service(ORDERS) == service(8)
+
+
+def test_an_intent_needs_the_lock(desk: Desk) -> None:
+    with pytest.raises(Superseded):
+        desk.journal.record_intent(desk.open(), "plans/x.json")
+
+    assert desk.known().status is Status.PLANNED
+
+
+def test_an_intent_begins_with_no_progress(desk: Desk) -> None:
+    """What a sweep had on record by then is how far its look came, not how far it deleted."""
+    record = desk.journal.record_progress(desk.holding("op", COLLECT), "plans/looked.json")
+
+    converging = desk.journal.record_intent(record, "plans/x.json")
+
+    assert (converging.plan_key, converging.progress_key) == ("plans/x.json", None)
+    assert desk.known() == converging
+
+
+def test_progress_is_on_record_for_whoever_goes_on(desk: Desk) -> None:
+    record = desk.journal.record_progress(desk.converging(), "plans/p.json")
+
+    assert record.progress_key == "plans/p.json"
+    assert desk.known() == record
 
 
 def test_recording_the_release_gives_publish_back_and_keeps_the_stage(desk: Desk) -> None:

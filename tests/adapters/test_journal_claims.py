@@ -12,27 +12,26 @@ from stagekeeper.domain.model import (
     LatestWrite,
     LogicalName,
     OperationId,
-    ServiceName,
     VersionNumber,
 )
 from stagekeeper.domain.plan import Published
 
-from .desk import CONTENT, ORDERS, Desk, arn, claims, version
+from .desk import BILLING, CONTENT, ORDERS, Desk, arn, claims, version
 
 
 def test_more_claims_than_a_transaction_holds_are_written_in_several(desk: Desk) -> None:
-    desk.journal.join(desk.converging(), claims(range(250)))
+    desk.journal.join(desk.converging(), ORDERS, claims(range(250)))
 
     assert desk.store.claims(arn(number) for number in range(250)) == claims(range(250))
 
 
 def test_a_function_of_another_service_is_named_and_not_taken(desk: Desk) -> None:
-    theirs = Claim(ServiceName("billing"), LogicalName("x"))
+    theirs = Claim(BILLING, LogicalName("x"))
     for number in (3, 7):
         desk.table.put(Put(items.claim_key(arn(number)), items.claim_item(theirs)))
 
     with pytest.raises(ClaimLost) as lost:
-        desk.journal.join(desk.converging(), claims(range(10)))
+        desk.journal.join(desk.converging(), ORDERS, claims(range(10)))
 
     assert lost.value.arns == (arn(3), arn(7))
     assert desk.store.claims([arn(3), arn(0)]) == {arn(3): theirs}
@@ -40,10 +39,10 @@ def test_a_function_of_another_service_is_named_and_not_taken(desk: Desk) -> Non
 
 def test_ones_own_claim_is_written_anew(desk: Desk) -> None:
     record = desk.converging()
-    desk.journal.join(record, claims(range(1)))
+    desk.journal.join(record, ORDERS, claims(range(1)))
     changed = {arn(0): Claim(ORDERS, LogicalName("f0"), frozenset({"Timeout"}))}
 
-    desk.journal.join(record, changed)
+    desk.journal.join(record, ORDERS, changed)
 
     assert desk.store.claims([arn(0)]) == changed
 
@@ -51,7 +50,7 @@ def test_ones_own_claim_is_written_anew(desk: Desk) -> None:
 def test_claims_are_put_back_or_freed(desk: Desk) -> None:
     record = desk.converging()
     joined = claims(range(2))
-    desk.journal.join(record, joined)
+    desk.journal.join(record, ORDERS, joined)
     old = Claim(ORDERS, LogicalName("old"))
 
     desk.journal.write_claims(record, {arn(0): (joined[arn(0)], old), arn(1): (joined[arn(1)], None)})
@@ -59,7 +58,39 @@ def test_claims_are_put_back_or_freed(desk: Desk) -> None:
     assert desk.store.claims([arn(0), arn(1)]) == {arn(0): old}
 
 
-THEIRS = Claim(ServiceName("billing"), LogicalName("f0"))
+def test_what_a_service_ever_claimed_is_remembered_with_its_name_there(desk: Desk) -> None:
+    record = desk.converging()
+
+    desk.journal.join(record, ORDERS, claims(range(120)))
+    desk.journal.join(record, ORDERS, {arn(0): Claim(ORDERS, LogicalName("renamed"))})
+
+    names = {arn(number): LogicalName(f"f{number}") for number in range(120)}
+    assert desk.store.members(ORDERS) == {**names, arn(0): LogicalName("renamed")}
+    assert desk.store.services() == [ORDERS]
+
+
+def test_a_claim_that_is_freed_leaves_the_function_a_member(desk: Desk) -> None:
+    """Its versions must be found by every sweep."""
+    record = desk.converging()
+    joined = claims(range(1))
+    desk.journal.join(record, ORDERS, joined)
+
+    desk.journal.write_claims(record, {arn(0): (joined[arn(0)], None)})
+
+    assert desk.store.claims([arn(0)]) == {}
+    assert desk.store.members(ORDERS) == {arn(0): LogicalName("f0")}
+
+
+def test_a_function_that_another_service_has_becomes_no_member(desk: Desk) -> None:
+    desk.table.put(Put(items.claim_key(arn(0)), items.claim_item(Claim(BILLING, LogicalName("x")))))
+
+    with pytest.raises(ClaimLost):
+        desk.journal.join(desk.converging(), ORDERS, claims(range(2)))
+
+    assert (desk.store.members(ORDERS), desk.store.services()) == ({}, [])
+
+
+THEIRS = Claim(BILLING, LogicalName("f0"))
 LATER = Claim(ORDERS, LogicalName("f0"), frozenset(), LatestWrite(OperationId("later"), CONTENT, CONTENT))
 
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from stagekeeper.aws import items
 from stagekeeper.aws.errors import Unanswered
 from stagekeeper.aws.journal import Superseded
-from stagekeeper.aws.table import Put
 from stagekeeper.domain.lock import GaveUp, Granted, Waiting
 from stagekeeper.domain.operation import Status
 
-from .desk import END, ORDERS, PUBLISH, STAGE, Desk, new_stage
+from .desk import END, ORDERS, PUBLISH, STAGE, Desk, Rivals, new_stage
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -60,23 +56,6 @@ def test_an_operation_that_has_ended_is_granted_no_slot(desk: Desk) -> None:
         desk.journal.ask_for_lock(record, frozenset({STAGE}))
 
     assert desk.held() == {}
-
-
-class Rivals:
-    """Another operation writes the lock between a worker's look and its write, so often."""
-
-    def __init__(self, desk: Desk, client: DynamoDBClient, times: int) -> None:
-        self.left = times
-        self._desk = desk
-        before: Callable[..., None] = self._before
-        client.meta.events.register_first("before-send.dynamodb.TransactWriteItems", before)
-
-    def _before(self, **_: object) -> None:
-        if self.left:
-            self.left -= 1
-            lock = self._desk.store.lock(ORDERS)
-            item = items.lock_item(replace(lock, revision=lock.revision + 1))
-            self._desk.table.put(Put(items.lock_key(ORDERS), item))
 
 
 @pytest.mark.parametrize("times", [1, 5])

@@ -8,7 +8,7 @@ import pytest
 
 from stagekeeper.aws.errors import AlreadyThere, CallFailed, NotThere, PreconditionFailed, Unanswered
 from stagekeeper.aws.lambda_api import THROTTLE_ATTEMPTS, Guard, LambdaApi, LambdaClients
-from stagekeeper.domain.facts import Artifact, VersionSeen
+from stagekeeper.domain.facts import Artifact, Image, VersionSeen
 from stagekeeper.domain.model import FunctionArn, VersionNumber
 from stagekeeper.domain.operation import MANDATE_INTERVAL, Phase, seconds_until_calls_ended
 from tests.fake import FakeLambda
@@ -85,6 +85,23 @@ def test_code_is_updated_and_published_in_one_call(api: LambdaApi, fake: FakeLam
     assert (made.version, made.content.code) == (VersionNumber(3), sha(b"bucket/key.zip/v7"))
     assert fake.state()[NAME]["versions"][3]["Architectures"] == ["arm64"]
     assert fake.shared_calls() == 1
+
+
+IMAGE = Image(f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/orders@sha256:{'b' * 64}", "b" * 64)
+
+
+def test_an_image_is_published_by_its_digest_which_is_its_identity(clock: Clock) -> None:
+    fake = FakeLambda(clock=clock.moments)
+    fake.create(NAME, image=IMAGE.uri.replace("b" * 64, "a" * 64))
+    api = api_of(fake, clock)
+    assert latest(api).code == "a" * 64
+
+    made = api.update_code_and_publish(ARN, IMAGE, ["arm64"], latest(api).revision_id, anyone)
+
+    assert (made.version, made.content.code) == (ONE, "b" * 64)
+    (sent,) = [call.params for call in fake.calls if call.operation == "UpdateFunctionCode"]
+    assert (sent["ImageUri"], sent["Architectures"], sent["Publish"]) == (IMAGE.uri, ["arm64"], True)
+    assert "S3Bucket" not in sent
 
 
 def test_publishing_gives_the_content_that_was_really_frozen(api: LambdaApi, fake: FakeLambda) -> None:

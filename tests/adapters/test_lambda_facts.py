@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from botocore.exceptions import ClientError
 
 from stagekeeper.aws.errors import CallFailed, Unanswered
 from stagekeeper.aws.lambda_api import LambdaApi, LatestBusy, epoch_seconds, unqualified
@@ -80,6 +81,31 @@ def test_a_failed_update_is_told_in_awss_words(api: LambdaApi, fake: FakeLambda)
 
     fake.set_state(NAME, "$LATEST", "Failed", "no such image")
     assert latest(api).failed == "State Failed: no such image"
+
+
+def test_awss_sentences_lose_their_full_stop_since_they_go_into_ours(api: LambdaApi, fake: FakeLambda) -> None:
+    fake.set_update(NAME, "Failed", "The role has gone.")
+    assert latest(api).failed == "The role has gone"
+
+    fake.fail(
+        "GetFunction", error=ClientError({"Error": {"Code": "AccessDeniedException", "Message": "You may not."}}, "GetFunction")
+    )
+    assert api.latest(NAME) == Unreadable(f"function {NAME}", "AccessDeniedException: You may not")
+
+
+@pytest.mark.parametrize(
+    ("member", "what"), [("Environment", "the environment"), ("ImageConfigResponse", "the image configuration")]
+)
+def test_what_aws_leaves_out_of_an_answer_is_unreadable_and_not_empty(
+    api: LambdaApi, fake: FakeLambda, member: str, what: str
+) -> None:
+    fake._version(NAME, "$LATEST").settings[member] = {"Error": {"ErrorCode": "AccessDenied", "Message": "No key."}}
+
+    assert api.latest(NAME) == Unreadable(f"{what} of function {NAME}", "AccessDenied: No key")
+
+
+def test_which_region_it_reaches(api: LambdaApi) -> None:
+    assert api.region == "eu-central-1"
 
 
 def test_an_idle_function_is_as_good_as_an_active_one(api: LambdaApi, fake: FakeLambda) -> None:

@@ -187,13 +187,51 @@ def test_a_partition_is_read_over_all_pages_in_order(table: Table, dynamodb: Dyn
     assert requests.count > 1
 
 
+def test_the_last_item_of_a_partition_is_the_last_of_those_that_begin_so(table: Table, dynamodb: DynamoDBClient) -> None:
+    for sk in ("A#1", "A#3", "A#2", "B#9"):
+        table.put(Put(Key("P", sk), {"filler": "x" * 300_000}))
+    requests = Requests(dynamodb, "Query")
+
+    last = table.last("P", "A#")
+
+    assert last is not None
+    assert last["sk"] == "A#3"
+    assert (table.last("P", "C#"), table.last("Q", "A#")) == (None, None)
+    assert requests.count == 3  # one item each, and not all pages
+
+
+def test_the_keys_of_a_partition_are_read_over_all_pages(table: Table, dynamodb: DynamoDBClient) -> None:
+    for number in range(5):
+        table.put(Put(Key("P", f"A#{number}"), {"filler": "x" * 300_000}))
+    table.put(Put(Key("P", "B#0"), {}))
+    table.put(Put(Key("Q", "A#9"), {}))
+    requests = Requests(dynamodb, "Query")
+
+    assert table.keys("P", "A#") == [Key("P", f"A#{number}") for number in range(5)]
+    assert requests.count > 1
+    assert table.keys("P") == [*(Key("P", f"A#{number}") for number in range(5)), Key("P", "B#0")]
+    assert table.keys("R") == []
+
+
+def test_the_keys_of_damaged_items_are_told_too(table: Table, dynamodb: DynamoDBClient, table_name: str) -> None:
+    """Whatever is to be forgotten need not be understood."""
+    dynamodb.put_item(TableName=table_name, Item={"pk": "P", "sk": "1", "schema": 7})
+
+    assert table.keys("P") == [ONE]
+
+
 @pytest.mark.parametrize("schema", [2, 0, None, "1"])
 def test_an_item_of_another_schema_version_is_malformed_however_it_is_read(
     table: Table, dynamodb: DynamoDBClient, table_name: str, schema: object
 ) -> None:
     dynamodb.put_item(TableName=table_name, Item={"pk": "P", "sk": "1", "schema": schema})  # type: ignore[dict-item]
 
-    for read in (lambda: table.get(ONE), lambda: table.get_many([ONE]), lambda: table.query("P", "1")):
+    for read in (
+        lambda: table.get(ONE),
+        lambda: table.get_many([ONE]),
+        lambda: table.query("P", "1"),
+        lambda: table.last("P", "1"),
+    ):
         with pytest.raises(MalformedItem, match="schema"):
             read()
 
@@ -237,14 +275,17 @@ def test_a_conflict_that_does_not_end_is_a_failed_call_and_no_refusal(table: Tab
 def test_a_call_that_fails_says_what_it_was_for(
     table: Table, dynamodb: DynamoDBClient, error: Exception, kind: type[CallFailed]
 ) -> None:
-    calls: dict[str, Callable[[], object]] = {
-        "GetItem": lambda: table.get(ONE),
-        "BatchGetItem": lambda: table.get_many([ONE]),
-        "Query": lambda: table.query("P", "1"),
-        "TransactWriteItems": lambda: table.transact([Put(ONE, {})]),
-        "PutItem": lambda: table.put(Put(ONE, {})),
-    }
-    for operation, call in calls.items():
+    calls: list[tuple[str, Callable[[], object]]] = [
+        ("GetItem", lambda: table.get(ONE)),
+        ("GetItem", lambda: table.get_attributes(ONE, "status")),
+        ("BatchGetItem", lambda: table.get_many([ONE])),
+        ("Query", lambda: table.query("P", "1")),
+        ("Query", lambda: table.keys("P")),
+        ("Query", lambda: table.last("P", "1")),
+        ("TransactWriteItems", lambda: table.transact([Put(ONE, {})])),
+        ("PutItem", lambda: table.put(Put(ONE, {}))),
+    ]
+    for operation, call in calls:
         Requests(dynamodb, operation, error)
         with pytest.raises(CallFailed, match="table-") as failed:
             call()

@@ -224,6 +224,17 @@ def test_the_list_of_aliases_can_be_of_one_version(double: Double) -> None:
     assert sorted(alias["Name"] for alias in listed) == ["live", "qa"]
 
 
+@source("AWS Lambda API reference, ListAliases, FunctionVersion: to only list aliases that invoke that version")
+def test_the_list_of_a_versions_aliases_has_those_that_weigh_it(double: Double) -> None:
+    name = double.function_with_versions(3)
+    double.alias(name, "1", "live", RoutingConfig=weights(v2=0.25))
+    double.alias(name, "3", "dev")
+
+    listed = double.client.list_aliases(FunctionName=name, FunctionVersion="2")["Aliases"]
+
+    assert [alias["Name"] for alias in listed] == ["live"]
+
+
 @recorded("TestLambdaAlias::test_alias_lifecycle")
 def test_the_list_of_aliases_shows_targets_weights_and_revisions(double: Double) -> None:
     name = double.function_with_versions(2)

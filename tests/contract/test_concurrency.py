@@ -52,6 +52,21 @@ def test_a_function_without_any_configuration_has_an_empty_list(double: Double) 
     assert double.client.list_provisioned_concurrency_configs(FunctionName=name)["ProvisionedConcurrencyConfigs"] == []
 
 
+@source("AWS Lambda API reference, ListProvisionedConcurrencyConfigs: MaxItems has a maximum of 50")
+def test_the_list_names_the_arns_and_gives_at_most_50_at_a_time(double: Double) -> None:
+    name = double.function_with_versions(1)
+    for number in range(51):
+        double.alias(name, "1", f"alias-{number:02}")
+        provision(double, name, f"alias-{number:02}")
+
+    first = double.client.list_provisioned_concurrency_configs(FunctionName=name)
+    second = double.client.list_provisioned_concurrency_configs(FunctionName=name, Marker=first["NextMarker"])
+
+    assert len(first["ProvisionedConcurrencyConfigs"]) == 50
+    (last,) = second["ProvisionedConcurrencyConfigs"]
+    assert last["FunctionArn"] == double.arn(name, "alias-50")
+
+
 @recorded("TestLambdaProvisionedConcurrency::test_provisioned_concurrency_exceptions")
 def test_the_list_of_a_function_that_is_not_there_is_refused(double: Double) -> None:
     name = unique("missing")

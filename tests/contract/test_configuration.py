@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .support import EMBEDDED, Double, recorded, reference, refused, source, unique, wrong_on, zip_of
+from .support import EMBEDDED, FAKE, Double, recorded, reference, refused, source, unique, wrong_on, zip_of
 
 
 @reference("UpdateFunctionConfiguration")
@@ -135,7 +135,6 @@ def test_the_architecture_comes_with_the_code(double: Double) -> None:
 
 
 @recorded("TestLambdaFunction::test_update_lambda_exceptions", "2026-01-12")
-@wrong_on(EMBEDDED, "takes any runtime")
 def test_an_unknown_runtime_is_refused(double: Double) -> None:
     name = double.function()
 
@@ -146,7 +145,6 @@ def test_an_unknown_runtime_is_refused(double: Double) -> None:
 
 
 @recorded("TestLambdaFunction::test_update_lambda_exceptions", "2026-01-12")
-@wrong_on(EMBEDDED, "takes any text as a role on an update")
 def test_a_role_that_is_no_arn_is_refused(double: Double) -> None:
     name = double.function()
 
@@ -155,7 +153,6 @@ def test_a_role_that_is_no_arn_is_refused(double: Double) -> None:
 
 
 @recorded("TestLambdaSizeLimits::test_large_environment_variables_fails")
-@wrong_on(EMBEDDED, "takes an environment of any size")
 def test_an_environment_has_at_most_4_kb(double: Double) -> None:
     name = double.function()
 
@@ -204,7 +201,6 @@ def test_an_images_code_lies_in_ecr(double: Double) -> None:
 
 
 @source("umihico/pythonista-chromeless#19, AWS's own answer")
-@wrong_on(EMBEDDED, "lets a package become an image")
 def test_a_package_does_not_become_an_image(double: Double) -> None:
     name = double.function()
 
@@ -217,7 +213,6 @@ def test_a_package_does_not_become_an_image(double: Double) -> None:
 
 
 @source("appleboy/lambda-action#28, AWS's own answer")
-@wrong_on(EMBEDDED, "lets an image become a package")
 def test_an_image_does_not_become_a_package(double: Double) -> None:
     name = image_function(double, image_of(double, "one"))
 
@@ -227,3 +222,13 @@ def test_an_image_does_not_become_a_package(double: Double) -> None:
         "Please provide ImageUri when updating a function with packageType Image.",
     ):
         double.client.update_function_code(FunctionName=name, ZipFile=zip_of("one"))
+
+
+@source("aws-samples/bedrock-access-gateway#205 and binxio/cfn-ses-provider#27, AWS's own answer")
+@wrong_on(FAKE, "knows no registry: takes any image")
+@wrong_on(EMBEDDED, "knows no registry: takes any image")
+def test_an_image_that_is_in_no_registry_is_refused(double: Double) -> None:
+    with refused("InvalidParameterValueException", 400) as refusal:
+        image_function(double, image_of(double, "missing"))
+
+    assert refusal.message.endswith("Provide a valid source image.")

@@ -2,11 +2,65 @@
 
 from __future__ import annotations
 
-from .support import LATEST, Double, recorded, reference, refused, source, unique
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.fake import fake_of
+
+from .conftest import embedded_client
+from .support import EMBEDDED, LATEST, Double, recorded, reference, refused, source, unique
+
+REPLICATED = source(
+    "claygregory/serverless-prune-plugin#10 and aws-samples/cloudfront-authorization-at-edge#246, AWS's own answer"
+)
+
+#: Makes a version one that CloudFront replicates to its edges.
+Replicate = Callable[[str, str], None]
+
+
+@pytest.fixture
+def replicate(double: Double, request: pytest.FixtureRequest) -> Iterator[Replicate]:
+    """A distribution that runs a version; the fake knows no CloudFront and is told."""
+    if double.name != EMBEDDED:
+        yield fake_of(double.client).replicate
+        return
+    cloudfront = embedded_client(request.getfixturevalue("embedded"), "cloudfront")
+    made: list[str] = []
+
+    def associate(name: str, number: str) -> None:
+        edge = {"LambdaFunctionARN": double.arn(name, number), "EventType": "origin-request"}
+        answer = cloudfront.create_distribution(
+            DistributionConfig={
+                "CallerReference": unique(),
+                "Comment": "",
+                "Enabled": True,
+                "Origins": {"Quantity": 1, "Items": [{"Id": "origin", "DomainName": "example.org"}]},
+                "DefaultCacheBehavior": {
+                    "TargetOriginId": "origin",
+                    "ViewerProtocolPolicy": "https-only",
+                    "LambdaFunctionAssociations": {"Quantity": 1, "Items": [edge]},
+                },
+            }
+        )
+        made.append(answer["Distribution"]["Id"])
+
+    yield associate
+    for distribution in made:
+        shown = cloudfront.get_distribution_config(Id=distribution)
+        off = shown["DistributionConfig"] | {"Enabled": False}
+        answer = cloudfront.update_distribution(Id=distribution, IfMatch=shown["ETag"], DistributionConfig=off)
+        cloudfront.delete_distribution(Id=distribution, IfMatch=answer["ETag"])
 
 
 def numbers(double: Double, name: str) -> list[str]:
     return [version["Version"] for version in double.client.list_versions_by_function(FunctionName=name)["Versions"]]
+
+
+def qualified(double: Double, name: str, qualifier: str, form: str) -> str:
+    """The function's name, partial ARN or ARN with a qualifier behind it."""
+    forms = {"name": name, "partial": f"{double.account}:function:{name}", "arn": double.arn(name)}
+    return f"{forms[form]}:{qualifier}"
 
 
 @recorded("TestLambdaVersions::test_version_lifecycle")
@@ -67,12 +121,79 @@ def test_a_version_can_be_deleted_once_its_alias_has_moved(double: Double) -> No
 
 
 @reference("DeleteFunction")
-def test_latest_is_not_deleted_without_its_function(double: Double) -> None:
+@pytest.mark.parametrize("form", ["name", "partial", "arn"])
+def test_a_version_is_deleted_also_when_its_number_is_behind_the_functions_name(double: Double, form: str) -> None:
+    name = double.function_with_versions(2)
+
+    double.client.delete_function(FunctionName=qualified(double, name, "1", form))
+
+    assert numbers(double, name) == [LATEST, "2"]
+
+
+@reference("DeleteFunction")
+@pytest.mark.parametrize("form", ["qualifier", "name", "partial", "arn"])
+def test_latest_is_not_deleted_without_its_function(double: Double, form: str) -> None:
     name = double.function_with_versions(1)
 
     with refused("InvalidParameterValueException", 400):
-        double.client.delete_function(FunctionName=name, Qualifier=LATEST)
+        if form == "qualifier":
+            double.client.delete_function(FunctionName=name, Qualifier=LATEST)
+        else:
+            double.client.delete_function(FunctionName=qualified(double, name, LATEST, form))
 
+    assert numbers(double, name) == [LATEST, "1"]
+
+
+@source("AWS Lambda API reference, DeleteFunction, Qualifier: minimum length of 1")
+def test_an_empty_qualifier_is_no_missing_one(double: Double) -> None:
+    name = double.function_with_versions(1)
+
+    with refused("ValidationException", 400):
+        double.client.delete_function(FunctionName=name, Qualifier="")
+
+    assert numbers(double, name) == [LATEST, "1"]
+
+
+@recorded("TestLambdaUrl::test_url_config_exceptions")
+def test_two_qualifiers_that_differ_delete_neither(double: Double) -> None:
+    name = double.function_with_versions(2)
+
+    with refused(
+        "InvalidParameterValueException",
+        400,
+        "The derived qualifier from the function name does not match the specified qualifier.",
+    ):
+        double.client.delete_function(FunctionName=double.arn(name, "1"), Qualifier="2")
+
+    assert numbers(double, name) == [LATEST, "1", "2"]
+
+
+@REPLICATED
+def test_a_replicated_version_is_not_deleted(double: Double, replicate: Replicate) -> None:
+    name = double.function_with_versions(2)
+    replicate(name, "1")
+
+    with refused(
+        "InvalidParameterValueException",
+        400,
+        f"Lambda was unable to delete {double.arn(name, '1')} because it is a replicated function."
+        " Please see our documentation for Deleting Lambda@Edge Functions and Replicas.",
+    ):
+        double.client.delete_function(FunctionName=name, Qualifier="1")
+
+    double.client.delete_function(FunctionName=name, Qualifier="2")
+    assert numbers(double, name) == [LATEST, "1"]
+
+
+@REPLICATED
+def test_a_function_with_a_replicated_version_is_not_deleted(double: Double, replicate: Replicate) -> None:
+    name = double.function_with_versions(1)
+    replicate(name, "1")
+
+    with refused("InvalidParameterValueException", 400) as refusal:
+        double.client.delete_function(FunctionName=name)
+
+    assert "because it is a replicated function" in refusal.message
     assert numbers(double, name) == [LATEST, "1"]
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.fake import fake_of
+
 from .conftest import embedded_client
-from .support import EMBEDDED, Double, recorded, reference, refused, source, unique
+from .support import EMBEDDED, FAKE, Double, recorded, reference, refused, source, unique
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def mappings(double: Double) -> Iterator[list[str]]:
     made: list[str] = []
     yield made
     for uuid in made:
-        if any(found["UUID"] == uuid for found in listed(double)):
+        if any(found["UUID"] == uuid and found["State"] != "Deleting" for found in listed(double)):
             double.client.delete_event_source_mapping(UUID=uuid)
 
 
@@ -93,6 +95,56 @@ def test_the_list_of_an_event_source_has_only_its_mappings(double: Double, queue
     uuid = mapped(double, mappings, queue, double.function())["UUID"]
 
     assert [found["UUID"] for found in listed(double, EventSourceArn=queue)] == [uuid]
+
+
+@source("AWS Lambda API reference, ListEventSourceMappings: at most 100 items, even if you set the number higher")
+def test_the_list_gives_at_most_100_whatever_is_asked_for(double: Double, queue: str, mappings: list[str]) -> None:
+    name = double.function_with_versions(1)
+    for number in range(101):
+        double.alias(name, "1", f"alias-{number:03}")
+        mapped(double, mappings, queue, f"{name}:alias-{number:03}")
+
+    first = double.client.list_event_source_mappings(EventSourceArn=queue, MaxItems=1000)
+    second = double.client.list_event_source_mappings(EventSourceArn=queue, Marker=first["NextMarker"])
+
+    assert (len(first["EventSourceMappings"]), len(second["EventSourceMappings"])) == (100, 1)
+    found = [mapping["UUID"] for mapping in first["EventSourceMappings"] + second["EventSourceMappings"]]
+    assert sorted(found) == sorted(mappings)
+
+
+@source("AWS Lambda API reference, ListEventSourceMappings, FunctionName: a name, or the ARN of a version or alias")
+@pytest.mark.parametrize("of", ["function", "alias"])
+def test_the_list_of_a_function_or_alias_has_only_what_names_it(double: Double, queue: str, mappings: list[str], of: str) -> None:
+    name = double.function_with_versions(1)
+    double.alias(name, "1")
+    made = {"function": mapped(double, mappings, queue, name), "alias": mapped(double, mappings, queue, f"{name}:live")}
+
+    found = listed(double, FunctionName=name if of == "function" else double.arn(name, "live"))
+
+    assert [mapping["UUID"] for mapping in found] == [made[of]["UUID"]]
+
+
+@source("AWS Lambda API reference, DeleteEventSourceMapping: might not be completely deleted for several seconds")
+def test_a_deleted_mapping_is_listed_until_it_is_gone(double: Double, queue: str, mappings: list[str]) -> None:
+    if double.name == FAKE:
+        fake_of(double.client).mapping_seconds = 1
+    uuid = mapped(double, mappings, queue, double.function())["UUID"]
+
+    double.client.delete_event_source_mapping(UUID=uuid)
+
+    assert [found["State"] for found in listed(double, EventSourceArn=queue)] == ["Deleting"]
+    with refused("ResourceInUseException", 400):
+        double.client.delete_event_source_mapping(UUID=uuid)
+    double.wait(1.1)
+    assert listed(double, EventSourceArn=queue) == []
+
+
+@recorded("TestLambdaEventSourceMappings::test_event_source_mapping_lifecycle")
+def test_a_new_mapping_is_creating_in_its_own_answer(double: Double, queue: str, mappings: list[str]) -> None:
+    answer = mapped(double, mappings, queue, double.function())
+
+    assert answer["State"] == "Creating"
+    assert double.client.get_event_source_mapping(UUID=answer["UUID"])["State"] == "Disabled"
 
 
 @recorded("TestLambdaEventSourceMappings::test_event_source_mapping_lifecycle")

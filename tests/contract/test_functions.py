@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from .support import (
+    EMBEDDED,
+    FAKE,
     LATEST,
     Double,
     digest_of,
@@ -16,6 +18,7 @@ from .support import (
     refused,
     source,
     unique,
+    wrong_on,
     zip_of,
 )
 
@@ -268,3 +271,33 @@ def test_a_function_is_found_by_name_partial_arn_and_arn(double: Double, form: s
     answer = double.client.get_function(FunctionName=given)
 
     assert answer["Configuration"]["FunctionArn"] == double.arn(name)
+
+
+@source("AWS Lambda API reference, CreateFunction, FunctionName: letters, digits, hyphens and underscores, whatever they spell")
+@pytest.mark.parametrize("name", ["url", "urls", "url-shortener", "account-settings", "policy", "aliases", "versions", "code"])
+def test_a_function_may_be_called_as_a_part_of_lambdas_own_paths(double: Double, name: str) -> None:
+    function = double.function_with_versions(1, FunctionName=name)
+    double.alias(function, "1")
+
+    shown = double.client.get_function(FunctionName=name, Qualifier="live")["Configuration"]
+
+    assert (shown["FunctionName"], shown["Version"]) == (name, "1")
+    assert [alias["Name"] for alias in double.client.list_aliases(FunctionName=name)["Aliases"]] == ["live"]
+    assert len(double.client.list_versions_by_function(FunctionName=name)["Versions"]) == 2
+    with refused("ResourceConflictException", 409):
+        double.client.delete_function(FunctionName=name, Qualifier="1")
+    double.client.create_function_url_config(FunctionName=name, Qualifier="live", AuthType="NONE")
+    urls = double.client.list_function_url_configs(FunctionName=name)["FunctionUrlConfigs"]
+    assert [url["FunctionArn"] for url in urls] == [double.arn(name, "live")]
+
+
+@source("AWS Lambda API reference, ListFunctions, FunctionVersion: ALL to include all published versions")
+@wrong_on(FAKE, "lists $LATEST only: nothing lists the functions of an account")
+@wrong_on(EMBEDDED, "lists $LATEST only: nothing lists the functions of an account")
+def test_the_list_of_functions_can_have_all_versions(double: Double) -> None:
+    name = double.function_with_versions(1)
+
+    pages = double.client.get_paginator("list_functions").paginate(FunctionVersion="ALL")
+
+    found = [shown["Version"] for page in pages for shown in page["Functions"] if shown["FunctionName"] == name]
+    assert sorted(found) == [LATEST, "1"]

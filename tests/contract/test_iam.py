@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.embedded
 QUALIFIED = source("AWS notice on qualified ARNs, quoted in juanjoDiaz/serverless-plugin-warmup#304 and aws/aws-cdk#19318")
 ACTIONS = source("AWS Service Authorization Reference, Actions, resources, and condition keys for AWS Lambda")
 
-#: Makes a client that may do these actions on this resource, and nothing else.
-Allowed = Callable[[list[str], str], "LambdaClient"]
+#: Makes a client that may do these of Lambda's actions on this resource, and nothing else but further statements.
+Allowed = Callable[..., "LambdaClient"]
 
 
 @pytest.fixture
@@ -39,11 +39,17 @@ def allowed(embedded: embedded_aws.Instance) -> Iterator[Allowed]:
     iam = embedded_client(embedded, "iam")
     users: list[tuple[str, str]] = []
 
-    def make(actions: list[str], resource: str) -> LambdaClient:
+    def make(actions: list[str], resource: str, *more: tuple[str, str], condition: dict[str, Any] | None = None) -> LambdaClient:
         user = unique("user")
         iam.create_user(UserName=user)
-        statement = {"Effect": "Allow", "Action": [f"lambda:{action}" for action in actions], "Resource": resource}
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        statement: dict[str, Any] = {
+            "Effect": "Allow",
+            "Action": [f"lambda:{action}" for action in actions],
+            "Resource": resource,
+        }
+        statement |= {"Condition": condition} if condition else {}
+        others = [{"Effect": "Allow", "Action": action, "Resource": on} for action, on in more]
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement, *others]})
         iam.put_user_policy(UserName=user, PolicyName="only", PolicyDocument=policy)
         key = iam.create_access_key(UserName=user)["AccessKey"]
         users.append((user, key["AccessKeyId"]))
@@ -168,3 +174,95 @@ def test_a_new_role_needs_permission_to_pass_it(aws: Double, allowed: Allowed) -
         )
 
     assert aws.settled(name)["Role"] == aws.role()
+
+
+@ACTIONS
+def test_a_layer_needs_permission_to_read_it(aws: Double, allowed: Allowed) -> None:
+    name, layer = aws.function(), aws.layer()
+    updating = (["UpdateFunctionConfiguration"], aws.arn(name))
+
+    with refused("AccessDeniedException", 403):
+        allowed(*updating).update_function_configuration(FunctionName=name, Layers=[layer])
+    allowed(*updating, ("lambda:GetLayerVersion", layer)).update_function_configuration(FunctionName=name, Layers=[layer])
+
+    assert [shown["Arn"] for shown in aws.settled(name)["Layers"]] == [layer]
+
+
+@source(
+    "AWS Lambda developer guide, Giving functions access to a VPC, required permissions; aws/aws-sdk-ruby#1192 has the sentence"
+)
+@pytest.mark.parametrize("missing", ["SecurityGroups", "Subnets", "Vpcs"])
+def test_a_network_needs_permission_to_describe_it(aws: Double, allowed: Allowed, missing: str) -> None:
+    name, (subnet, group) = aws.function(), aws.network()
+    granted = [(f"ec2:Describe{what}", "*") for what in ("SecurityGroups", "Subnets", "Vpcs") if what != missing]
+    network: Any = {"SubnetIds": [subnet], "SecurityGroupIds": [group]}
+
+    with refused("AccessDeniedException", 403) as refusal:
+        allowed(["UpdateFunctionConfiguration"], aws.arn(name), *granted).update_function_configuration(
+            FunctionName=name, VpcConfig=network
+        )
+
+    assert refusal.message.startswith(
+        f"Your access has been denied by EC2, please make sure your request credentials have permission to Describe{missing}"
+    )
+    everything = [*granted, (f"ec2:Describe{missing}", "*")]
+    allowed(["UpdateFunctionConfiguration"], aws.arn(name), *everything).update_function_configuration(
+        FunctionName=name, VpcConfig=network
+    )
+
+
+KEYS = source("AWS Lambda developer guide, Securing environment variables: kms:CreateGrant, kms:Encrypt, kms:Decrypt")
+
+
+@pytest.fixture
+def key(embedded: embedded_aws.Instance) -> str:
+    """A customer's key."""
+    arn: str = embedded_client(embedded, "kms").create_key()["KeyMetadata"]["Arn"]
+    return arn
+
+
+@KEYS
+@pytest.mark.parametrize("missing", ["kms:CreateGrant", "kms:Encrypt"])
+def test_a_customers_key_needs_permission_to_use_it(aws: Double, allowed: Allowed, key: str, missing: str) -> None:
+    name = aws.function()
+    granted = [(action, key) for action in ("kms:CreateGrant", "kms:Encrypt") if action != missing]
+
+    with refused("AccessDeniedException", 403) as refusal:
+        allowed(["UpdateFunctionConfiguration"], aws.arn(name), *granted).update_function_configuration(
+            FunctionName=name, KMSKeyArn=key
+        )
+
+    assert missing in refusal.message
+    assert "KMSKeyArn" not in aws.settled(name)
+
+
+@KEYS
+def test_variables_under_a_customers_key_are_not_shown_without_permission_to_decrypt(
+    aws: Double, allowed: Allowed, key: str
+) -> None:
+    name = aws.function(KMSKeyArn=key, Environment={"Variables": {"MODE": "1"}})
+
+    hidden = allowed(["GetFunction"], aws.arn(name)).get_function(FunctionName=name)["Configuration"]["Environment"]
+    shown = allowed(["GetFunction"], aws.arn(name), ("kms:Decrypt", key)).get_function(FunctionName=name)
+
+    assert "Variables" not in hidden
+    assert hidden["Error"]["ErrorCode"] == "AccessDeniedException"
+    assert shown["Configuration"]["Environment"] == {"Variables": {"MODE": "1"}}
+
+
+@source("AWS Lambda developer guide, identity-based policies: lambda:FunctionArn limits the calls about a mapping")
+def test_a_mapping_is_deleted_by_who_may_for_its_function(embedded: embedded_aws.Instance, aws: Double, allowed: Allowed) -> None:
+    name, queue = aws.function_with_versions(1), unique("queue")
+    aws.alias(name, "1")
+    embedded_client(embedded, "sqs").create_queue(QueueName=queue)
+    source_arn = f"arn:aws:sqs:{aws.region}:{aws.account}:{queue}"
+    uuid = aws.client.create_event_source_mapping(EventSourceArn=source_arn, FunctionName=f"{name}:live", Enabled=False)["UUID"]
+
+    def of(function: str) -> dict[str, Any]:
+        return {"ArnLike": {"lambda:FunctionArn": function}}
+
+    with refused("AccessDeniedException", 403):
+        allowed(["DeleteEventSourceMapping"], "*", condition=of(aws.arn("another"))).delete_event_source_mapping(UUID=uuid)
+    answer = allowed(["DeleteEventSourceMapping"], "*", condition=of(aws.arn(name, "*"))).delete_event_source_mapping(UUID=uuid)
+
+    assert answer["State"] == "Deleting"

@@ -14,8 +14,8 @@ import pytest
 
 from stagekeeper.embedded import instance as embedded_aws
 
-from .conftest import embedded_double
-from .support import Double, reference, refused, source
+from .conftest import embedded_client, embedded_double
+from .support import EMBEDDED, Double, package_of, recorded, reference, refused, source, unique, wrong_on
 
 pytestmark = pytest.mark.embedded
 
@@ -47,7 +47,10 @@ def test_the_answer_names_the_version_that_ran(aws: Double) -> None:
     name = aws.function_with_versions(2)
     aws.alias(name, "1")
 
-    assert aws.client.invoke(FunctionName=name, Qualifier="live")["ExecutedVersion"] == "1"
+    answer = aws.client.invoke(FunctionName=name, Qualifier="live")
+    answer["Payload"].read()
+
+    assert answer["ExecutedVersion"] == "1"
 
 
 @reference("UpdateAlias")
@@ -80,3 +83,75 @@ def test_a_qualifier_that_is_not_there_cannot_be_called(aws: Double, qualifier: 
 
     with refused("ResourceNotFoundException", 404, f"Function not found: {aws.arn(name, qualifier)}"):
         aws.client.invoke(FunctionName=name, Qualifier=qualifier)
+
+
+def failed(aws: Double, name: str) -> Any:
+    """What the runtime reports for a call that failed."""
+    answer = aws.client.invoke(FunctionName=name, Payload=b"{}")
+    assert answer["FunctionError"] == "Unhandled"
+    return json.loads(answer["Payload"].read())
+
+
+@recorded("TestTaskServiceLambda::test_raise_custom_exception", "2024-11-28")
+def test_an_exception_is_told_under_its_own_class_name(aws: Double) -> None:
+    name = aws.function(Code={"ZipFile": package_of("    class Moved(Exception): pass\n    raise Moved('it serves r3')")})
+
+    failure = failed(aws, name)
+
+    assert (failure["errorType"], failure["errorMessage"]) == ("Moved", "it serves r3")
+
+
+@source("AWS Lambda developer guide, Troubleshoot invocation, timeouts; aws/aws-appsync-community#386 has the error's name")
+def test_a_handler_that_takes_too_long_is_ended(aws: Double) -> None:
+    name = aws.function(Timeout=1, Code={"ZipFile": package_of("    import time\n    time.sleep(5)")})
+
+    failure = failed(aws, name)
+
+    assert failure["errorType"] == "Sandbox.Timedout"
+    assert "Task timed out after 1.00 seconds" in failure["errorMessage"]
+
+
+@reference("PutFunctionConcurrency")
+def test_a_function_without_concurrency_cannot_be_called(aws: Double) -> None:
+    name = aws.function()
+    aws.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+
+    with refused("TooManyRequestsException", 429) as refusal:
+        aws.client.invoke(FunctionName=name)
+
+    assert refusal.response["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
+
+
+@source(
+    "AWS Lambda developer guide, Python context object and defined runtime environment variables; API reference, LoggingConfig"
+)
+def test_a_handlers_log_lies_where_its_context_and_environment_say(aws: Double, embedded: embedded_aws.Instance) -> None:
+    told = (
+        "    import os\n    print('it says so')\n"
+        "    names = ('AWS_LAMBDA_LOG_GROUP_NAME', 'AWS_LAMBDA_LOG_STREAM_NAME')\n"
+        "    return [context.log_group_name, context.log_stream_name, *(os.environ[name] for name in names)]"
+    )
+    group = f"/shared/{unique('group')}"
+    name = aws.function(Code={"ZipFile": package_of(told)}, LoggingConfig={"LogGroup": group})
+
+    in_context, stream, *in_environment = invoked(aws, name)
+
+    assert (in_context, in_environment) == (group, [group, stream])
+    events = embedded_client(embedded, "logs").get_log_events(logGroupName=group, logStreamName=stream)["events"]
+    assert "it says so" in [event["message"] for event in events]
+
+
+@reference("Invoke")
+@wrong_on(EMBEDDED, "runs processes, no containers: an image's function can be published, not called")
+def test_a_function_of_an_image_can_be_called(aws: Double) -> None:
+    image = f"{aws.account}.dkr.ecr.{aws.region}.amazonaws.com/orders@sha256:{'a' * 64}"
+    members: dict[str, Any] = {"PackageType": "Image", "Code": {"ImageUri": image}, "Role": aws.role()}
+    name = unique()
+    aws.made.append(name)
+    aws.client.create_function(FunctionName=name, **members)
+    aws.settled(name)
+
+    answer = aws.client.invoke(FunctionName=name, Payload=b"{}")
+    answer["Payload"].read()
+
+    assert "FunctionError" not in answer

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from stagekeeper.embedded import instance as embedded_aws
 
 from .conftest import embedded_client
-from .support import package_of, recorded, refused, source, unique
+from .support import EMBEDDED, package_of, recorded, refused, source, unique, wrong_on
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -278,3 +278,144 @@ def test_a_new_definition_does_not_change_a_running_execution(machines: Machines
     machines.states.update_state_machine(stateMachineArn=machine, definition=json.dumps({"StartAt": "Wait", "States": states}))
 
     assert json.loads(machines.ended(started["executionArn"])["output"]) == 1
+
+
+@source("HumanCellAtlas/data-store#1118, AWS's own error and cause of a throttled task")
+def test_a_throttled_call_is_told_as_lambdas_own_error(machines: Machines) -> None:
+    function = machines.function("    return 1")
+    machines.lambda_.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
+
+    shown = machines.run(task(function))
+
+    assert (shown["status"], shown["error"]) == ("FAILED", "Lambda.TooManyRequestsException")
+    assert shown["cause"].startswith("Rate Exceeded. (Service: AWSLambda; Status Code: 429;")
+
+
+@recorded("TestTaskServiceLambda::test_no_such_function", "2024-11-28")
+def test_a_function_that_is_not_there_is_told_as_lambdas_own_error(machines: Machines) -> None:
+    shown = machines.run(task(unique("missing")))
+
+    assert (shown["status"], shown["error"]) == ("FAILED", "Lambda.ResourceNotFoundException")
+    assert "Error Code: ResourceNotFoundException" in shown["cause"]
+
+
+OUTLIVES = source("AWS Step Functions developer guide, StopExecution and TimeoutSeconds end a task, not the function it called")
+
+
+@OUTLIVES
+@pytest.mark.parametrize("ended_by", ["stop", "timeout"])
+def test_a_function_goes_on_after_its_task_has_ended(machines: Machines, embedded: embedded_aws.Instance, ended_by: str) -> None:
+    s3, bucket = embedded_client(embedded, "s3"), unique("bucket")
+    s3.create_bucket(Bucket=bucket)
+    function = machines.function(
+        f"    import boto3, time\n    time.sleep(2)\n    boto3.client('s3').put_object(Bucket={bucket!r}, Key='late', Body=b'1')"
+    )
+    machine = machines.make(task(function, **({"TimeoutSeconds": 1} if ended_by == "timeout" else {})))
+    started = machines.states.start_execution(stateMachineArn=machine)["executionArn"]
+    if ended_by == "stop":
+        time.sleep(0.5)
+        machines.states.stop_execution(executionArn=started)
+
+    status = machines.ended(started)["status"]
+    before = s3.list_objects_v2(Bucket=bucket)["KeyCount"]
+    s3.get_waiter("object_exists").wait(Bucket=bucket, Key="late", WaiterConfig={"Delay": 1, "MaxAttempts": 8})
+
+    assert (status, before) == ("ABORTED" if ended_by == "stop" else "FAILED", 0)
+
+
+@source("AWS Step Functions developer guide, Context object; API reference, RedriveExecution: 0 for one that never was redriven")
+def test_the_context_tells_how_often_an_execution_was_redriven(machines: Machines) -> None:
+    passes = {"Type": "Pass", "Output": "{% $states.context.Execution.RedriveCount %}", "End": True}
+
+    shown = machines.run({"QueryLanguage": "JSONata", "StartAt": "Pass", "States": {"Pass": passes}})
+
+    assert json.loads(shown["output"]) == 0
+
+
+@recorded("TestSnfApi::test_describe_execution", "2024-08-21")
+def test_an_execution_that_succeeded_cannot_be_redriven(machines: Machines) -> None:
+    shown = machines.run(PASSES)
+
+    assert (shown["redriveCount"], shown["redriveStatus"]) == (0, "NOT_REDRIVABLE")
+    assert shown["redriveStatusReason"] == "Execution is SUCCEEDED and cannot be redriven"
+
+
+@source("AWS Step Functions API reference, RedriveExecution: goes on from the state that failed, under the same name")
+@wrong_on(EMBEDDED, "knows no RedriveExecution; the engine's tests deliver every state twice instead")
+def test_a_failed_execution_is_redriven(machines: Machines) -> None:
+    function = machines.function("    raise ValueError('not yet')")
+    failed = machines.run(task(function))
+    code = package_of("    return 'now'")
+    machines.lambda_.update_function_code(FunctionName=function, ZipFile=code)
+    machines.lambda_.get_waiter("function_updated_v2").wait(FunctionName=function)
+
+    machines.states.redrive_execution(executionArn=failed["executionArn"])
+
+    again = machines.ended(failed["executionArn"])
+    assert (again["status"], json.loads(again["output"]), again["redriveCount"]) == ("SUCCEEDED", "now", 1)
+
+
+@recorded("TestSnfApi::test_invalid_start_execution_input", "2023-06-22")
+def test_an_input_that_is_no_json_is_refused(machines: Machines) -> None:
+    machine = machines.make(PASSES)
+
+    with refused("InvalidExecutionInput", 400):
+        machines.states.start_execution(stateMachineArn=machine, input="not some json")
+
+
+@source("AWS Step Functions quotas: 256 KiB of input for an execution")
+def test_an_input_over_256_kib_is_refused(machines: Machines) -> None:
+    machine = machines.make(PASSES)
+
+    with refused("ValidationException", 400):
+        machines.states.start_execution(stateMachineArn=machine, input=json.dumps("x" * 262_144))
+
+
+@source("AWS Step Functions API reference, StartExecution, name: 1 to 80 characters without white space, brackets and quotes")
+@pytest.mark.parametrize("name", ["a" * 81, "with space", "what?", "a/b", 'say "it"'])
+def test_a_name_that_cannot_be_one_is_refused(machines: Machines, name: str) -> None:
+    with refused("InvalidName", 400):
+        machines.states.start_execution(stateMachineArn=machines.make(PASSES), name=name)
+
+
+@source("AWS Step Functions developer guide, Processing input and output: a path that is not in the input is States.Runtime")
+@wrong_on(EMBEDDED, "makes a missing JSONPath null; the machines of this system are JSONata, which fails as it should")
+def test_a_jsonpath_that_is_not_there_fails_the_execution(machines: Machines) -> None:
+    passes = {"Type": "Pass", "InputPath": "$.missing", "End": True}
+
+    shown = machines.run({"StartAt": "Pass", "States": {"Pass": passes}}, {"there": 1})
+
+    assert (shown["status"], shown.get("error")) == ("FAILED", "States.Runtime")
+
+
+@source("AWS Step Functions developer guide, IAM policies for calling Lambda: the machine's role needs lambda:InvokeFunction")
+@wrong_on(EMBEDDED, "does not check the role of a machine; its policy is compared with the definition statically")
+def test_a_machine_calls_only_what_its_role_may_call(machines: Machines, embedded: embedded_aws.Instance) -> None:
+    iam, role = embedded_client(embedded, "iam"), unique("powerless")
+    trust = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    machines.role = iam.create_role(RoleName=role, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    function = machines.lambda_.create_function(
+        FunctionName=unique("task"),
+        Role=f"arn:aws:iam::{embedded.account}:role/contract",
+        Runtime="python3.12",
+        Handler="app.handler",
+        Code={"ZipFile": package_of("    return 1")},
+    )["FunctionName"]
+    machines.functions.append(function)
+    machines.lambda_.get_waiter("function_active_v2").wait(FunctionName=function)
+
+    shown = machines.run(task(function))
+
+    assert (shown["status"], shown.get("error")) == ("FAILED", "Lambda.AWSLambdaException")
+
+
+@source("Amazon States Language, Retriers: MaxDelaySeconds is the longest wait between two attempts")
+@wrong_on(EMBEDDED, "knows no MaxDelaySeconds (nor JitterStrategy): waits longer between attempts, never less often")
+def test_a_retrier_waits_no_longer_than_its_maximum(machines: Machines) -> None:
+    function = machines.function("    raise ValueError('always')")
+    retry = {"ErrorEquals": ["ValueError"], "MaxAttempts": 2, "IntervalSeconds": 1, "BackoffRate": 4, "MaxDelaySeconds": 1}
+
+    shown = machines.run(task(function, Retry=[retry]))
+
+    assert (shown["stopDate"] - shown["startDate"]).total_seconds() < 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .support import EMBEDDED, LATEST, Double, recorded, reference, refused, source, unique, wrong_on
+from .support import LATEST, Double, recorded, reference, refused, source, unique
 
 
 @recorded("TestLambdaUrl::test_url_config_deletion_without_qualifier")
@@ -47,7 +47,6 @@ def test_the_list_has_the_urls_of_function_and_aliases(double: Double) -> None:
 
 
 @source("AWS Lambda API reference, ListFunctionUrlConfigs: MaxItems has a maximum of 50")
-@wrong_on(EMBEDDED, "gives all of them at once")
 def test_the_list_gives_at_most_50_urls_at_a_time(double: Double) -> None:
     name = double.function_with_versions(1)
     for number in range(51):

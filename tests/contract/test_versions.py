@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .support import LATEST, Double, digest_of, recorded, reference, refused, source, zip_of
+import urllib.request
+
+from .support import EMBEDDED, FAKE, LATEST, Double, digest_of, recorded, reference, refused, source, wrong_on, zip_of
 
 
 @recorded("TestLambdaVersions::test_version_lifecycle")
@@ -179,6 +181,26 @@ def test_the_number_of_a_deleted_version_is_not_used_again(double: Double) -> No
     assert double.publish(name, "three") == "3"
 
 
+@source("AWS Lambda developer guide, Manage function versions: never reused, even after you delete and recreate a function")
+def test_a_function_made_again_goes_on_with_its_numbers(double: Double) -> None:
+    name = double.function_with_versions(2)
+    double.client.delete_function(FunctionName=name)
+
+    double.function(FunctionName=name)
+
+    assert double.publish(name) == "3"
+
+
+@source("AWS Lambda developer guide, Activating SnapStart: a version is Pending while its snapshot is taken")
+def test_a_version_with_snapstart_is_pending_first(double: Double) -> None:
+    name = double.function(SnapStart={"ApplyOn": "PublishedVersions"})
+
+    answer = double.client.publish_version(FunctionName=name)
+
+    assert answer["State"] == "Pending"
+    assert double.settled(name, "1")["State"] == "Active"
+
+
 @reference("PublishVersion")
 def test_a_version_is_not_older_than_the_update_it_was_made_from(double: Double) -> None:
     name = double.function()
@@ -218,3 +240,15 @@ def test_the_list_of_versions_gives_at_most_50_whatever_is_asked_for(double: Dou
     assert len(first["Versions"]) == 50
     assert [version["Version"] for version in second["Versions"]] == ["50", "51"]
     assert "NextMarker" not in second
+
+
+@reference("GetFunction")
+@wrong_on(FAKE, "has no server the address could lead to")
+@wrong_on(EMBEDDED, "gives $LATEST's package for every version: nothing downloads one")
+def test_the_package_of_a_version_is_its_own(double: Double) -> None:
+    name = double.function_with_versions(1)
+    double.update(name, "another")
+    address = double.client.get_function(FunctionName=name, Qualifier="1")["Code"]["Location"]
+
+    with urllib.request.urlopen(address, timeout=5) as package:  # noqa: S310 - the double's own address
+        assert digest_of(package.read()) == digest_of(zip_of("version 1"))

@@ -1,8 +1,12 @@
-"""The server's own guard: the layer is for one version of ministack."""
+"""The server's own guards: the layer is for one version of ministack, and why a port cannot be had."""
 
 from __future__ import annotations
 
-from stagekeeper.embedded.server import MINISTACK_VERSION, version_refusal
+import errno
+
+import pytest
+
+from stagekeeper.embedded.server import EXIT_PORT_BUSY, EXIT_PORT_REFUSED, MINISTACK_VERSION, port_exit, version_refusal
 
 
 def test_the_version_it_was_written_for_is_accepted() -> None:
@@ -22,3 +26,8 @@ def test_no_ministack_at_all_is_refused() -> None:
 
     assert refusal is not None
     assert "no ministack" in refusal
+
+
+@pytest.mark.parametrize(("reason", "code"), [(errno.EADDRINUSE, EXIT_PORT_BUSY), (errno.EACCES, EXIT_PORT_REFUSED)])
+def test_a_port_that_is_not_for_us_is_not_called_busy(reason: int, code: int) -> None:
+    assert port_exit(OSError(reason, "no")) == code

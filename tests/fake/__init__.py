@@ -3,6 +3,6 @@
 from .clock import FakeClock
 from .errors import AwsError
 from .faults import Call
-from .lambda_ import FakeLambda
+from .lambda_ import FakeLambda, fake_of
 
-__all__ = ["AwsError", "Call", "FakeClock", "FakeLambda"]
+__all__ = ["AwsError", "Call", "FakeClock", "FakeLambda", "fake_of"]

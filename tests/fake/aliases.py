@@ -103,7 +103,9 @@ class Aliases:
     def list(self, params: Params) -> Answer:
         function, _ = self._store.function(params["FunctionName"])
         wanted = params.get("FunctionVersion")
-        aliases = [a for _, a in sorted(function.aliases.items()) if wanted is None or a.version == wanted]
+        # "Only list aliases that invoke that version" (API reference, ListAliases): those that weigh it do.
+        invoking = function.aliases if wanted is None else function.aliases_of(wanted)
+        aliases = [function.aliases[name] for name in sorted(invoking)]
         chosen, marker = page(aliases, params.get("Marker"), params.get("MaxItems"), 50)
         listed = [self._shown(function, alias) for alias in chosen]
         return {"Aliases": listed} | ({"NextMarker": marker} if marker else {})

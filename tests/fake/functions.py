@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import configuration
@@ -57,6 +57,7 @@ class Functions:
             settles_at=now + self.update_seconds,
         )
         function = Function(names.name, self._store.arn(names.name), latest, tags=dict(params.get("Tags", {})))
+        function.last_number = self._store.last_numbers.get(names.name, 0)
         self._store.functions[names.name] = function
         if params.get("Publish"):
             made = self._new_version(function, None, pending=True)
@@ -139,7 +140,9 @@ class Functions:
                 f"CodeSHA256 ({params['CodeSha256']}) is different from current CodeSHA256 in $LATEST ({digest})."
                 " Please try again with the CodeSHA256 in $LATEST."
             )
-        version = self._publish(function, params.get("Description"), pending=self.version_seconds > 0)
+        # SnapStart initialises a version before it is Active (developer guide, SnapStart: activating).
+        snapshot = function.latest.settings["SnapStart"]["ApplyOn"] == "PublishedVersions"
+        version = self._publish(function, params.get("Description"), pending=snapshot or self.version_seconds > 0)
         return self.shown(function, version, version.number)
 
     def _publish(self, function: Function, description: str | None, pending: bool) -> Version:
@@ -188,6 +191,23 @@ class Functions:
         listed = [self.shown(function, function.latest, None, listed=True) for function in chosen]
         return {"Functions": listed} | ({"NextMarker": marker} if marker else {})
 
+    def account(self, _params: Params) -> Answer:
+        """Code counts once per version (recorded from AWS 2025-11-25, localstack snapshot
+        TestLambdaAccountSettings::test_account_settings_total_code_size_config_update). The limits are AWS's defaults."""
+        functions = self._store.functions.values()
+        reserved = sum(function.reserved or 0 for function in functions)
+        stored = sum(version.settings["CodeSize"] for function in functions for version in function.all_versions())
+        return {
+            "AccountLimit": {
+                "TotalCodeSize": 80_530_636_800,
+                "CodeSizeUnzipped": 262_144_000,
+                "CodeSizeZipped": 52_428_800,
+                "ConcurrentExecutions": 1000,
+                "UnreservedConcurrentExecutions": 1000 - reserved,
+            },
+            "AccountUsage": {"TotalCodeSize": stored, "FunctionCount": len(functions)},
+        }
+
     def delete(self, params: Params) -> Answer:
         names = self._store.parse(params["FunctionName"], params.get("Qualifier"))
         function = self._store.functions.get(names.name)
@@ -196,7 +216,9 @@ class Functions:
             # TestLambdaFunction::test_delete_on_nonexisting_version).
             raise function_not_found(self._store.arn(names.name))
         if names.qualifier is None:
+            _check_replicas(function, function.versions)
             # Event source mappings outlive their function; everything else goes with it.
+            self._store.last_numbers[names.name] = function.last_number
             del self._store.functions[names.name]
         elif names.qualifier == LATEST:
             raise invalid_parameter("$LATEST version cannot be deleted without deleting the function.")
@@ -210,6 +232,7 @@ class Functions:
         aliases = function.aliases_of(number)
         if aliases:
             raise conflict("Unable to delete version because the following aliases reference it: [" + ", ".join(aliases) + "]")
+        _check_replicas(function, [int(number)])
         # A version that is not there is deleted already (floci-io/floci#2824).
         function.versions.pop(int(number), None)
         function.policies.pop(number, None)
@@ -270,6 +293,16 @@ class Functions:
                 answer["LastUpdateStatusReason"] = version.update_reason or ""
                 answer["LastUpdateStatusReasonCode"] = _reason_code(version.update)
         return answer
+
+
+def _check_replicas(function: Function, numbers: Iterable[int]) -> None:
+    """Neither a replicated version nor its function can be deleted; the sentence is AWS's own
+    (claygregory/serverless-prune-plugin#10, aws-samples/cloudfront-authorization-at-edge#246)."""
+    for number in sorted(function.replicated.intersection(numbers)):
+        raise invalid_parameter(
+            f"Lambda was unable to delete {function.arn}:{number} because it is a replicated function."
+            " Please see our documentation for Deleting Lambda@Edge Functions and Replicas."
+        )
 
 
 def _reason_code(state: str) -> str:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -47,8 +48,9 @@ class FakeLambda:
     """One account's Lambda in one Region.
 
     `clock` gives seconds since the epoch (default: a `FakeClock`, found at `.clock`). `*_seconds` are how long things
-    take on that clock: an update of $LATEST, a published version's way to Active, provisioned concurrency, and the
-    transient weights of a provisioned alias that moves. With the default of 0 all is settled by the next call.
+    take on that clock: an update of $LATEST, a published version's way to Active, provisioned concurrency, the
+    transient weights of a provisioned alias that moves, and the end of a deleted event source mapping. With the default
+    of 0 all is settled by the next call.
     `objects` gives the bytes of an S3 object, or None. `throttle=True` switches on AWS's request quotas.
     """
 
@@ -63,6 +65,7 @@ class FakeLambda:
         version_seconds: float = 0.0,
         provisioned_seconds: float = 0.0,
         shift_seconds: float = 0.0,
+        mapping_seconds: float = 0.0,
         alias_limit: int | None = None,
         throttle: bool = False,
     ) -> None:
@@ -77,13 +80,14 @@ class FakeLambda:
         self._functions = Functions(self._store, objects, update_seconds, version_seconds)
         self._aliases = Aliases(self._store, alias_limit, shift_seconds)
         self._provisioned = ProvisionedConcurrency(self._store, provisioned_seconds)
+        self._mappings = EventSourceMappings(self._store, mapping_seconds)
         self._operations = self._table()
         self._model: ServiceModel | None = None
 
     def _table(self) -> dict[str, Callable[[Params], Answer]]:
         functions, aliases, provisioned = self._functions, self._aliases, self._provisioned
         permissions, urls = Permissions(self._store), Urls(self._store)
-        mappings, reserved = EventSourceMappings(self._store), ReservedConcurrency(self._store)
+        mappings, reserved = self._mappings, ReservedConcurrency(self._store)
         invoke_configs = InvokeConfigs(self._store)
         return {
             "CreateFunction": functions.create,
@@ -95,6 +99,7 @@ class FakeLambda:
             "ListVersionsByFunction": functions.list_versions,
             "ListFunctions": functions.list_functions,
             "DeleteFunction": functions.delete,
+            "GetAccountSettings": functions.account,
             "CreateAlias": aliases.create,
             "UpdateAlias": aliases.update,
             "GetAlias": aliases.get,
@@ -145,6 +150,7 @@ class FakeLambda:
         # The stubs know no handler with an answer, though "before-send" takes one instead of sending.
         handler: Callable[..., Any] = answer
         client.meta.events.register("before-send.lambda.*", handler)
+        _fakes[client] = self
         return client
 
     def _answer(self, operation: OperationModel, request: AWSPreparedRequest) -> AWSResponse:
@@ -302,6 +308,19 @@ class FakeLambda:
         """The next version published is Pending and then Failed."""
         self._store.functions[name].publish_fails = reason
 
+    @property
+    def mapping_seconds(self) -> float:
+        """How long an event source mapping is Deleting once it was deleted."""
+        return self._mappings.deleting_seconds
+
+    @mapping_seconds.setter
+    def mapping_seconds(self, seconds: float) -> None:
+        self._mappings.deleting_seconds = seconds
+
+    def replicate(self, name: str, number: str) -> None:
+        """Let a CloudFront distribution run a version, so that AWS refuses to delete it (Lambda@Edge)."""
+        self._store.functions[name].replicated.add(int(number))
+
     def _version(self, name: str, qualifier: str) -> Version:
         version = self._store.functions[name].version(qualifier)
         assert version is not None, f"{name} has no {qualifier}"
@@ -345,6 +364,15 @@ class FakeLambda:
             snapshot = {name: _snapshot(f, revisions) for name, f in sorted(self._store.functions.items())}
             snapshot["event-source-mappings"] = {u: m["FunctionArn"] for u, m in self._store.mappings.items()}
             return snapshot
+
+
+#: The fake behind each client, for tests that are handed a client of whichever double it is.
+_fakes: WeakKeyDictionary[LambdaClient, FakeLambda] = WeakKeyDictionary()
+
+
+def fake_of(client: LambdaClient) -> FakeLambda:
+    """The fake that a client is of."""
+    return _fakes[client]
 
 
 def _snapshot(function: Function, revisions: bool) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class Function:
     arn: str
     latest: Version
     versions: dict[int, Version] = field(default_factory=dict)
-    #: Never goes back: AWS does not use a version number twice, even after the version is deleted.
+    #: Never goes back: AWS does not use a version number twice, even after the version or the function is deleted.
     last_number: int = 0
     #: Whether an update came since the last publish. AWS does not compare: an update that changes nothing counts.
     updated_since_publish: bool = True
@@ -82,6 +82,8 @@ class Function:
     provisioned: dict[str, Provisioned] = field(default_factory=dict)
     invoke_configs: dict[str, dict[str, Any]] = field(default_factory=dict)
     reserved: int | None = None
+    #: Versions that a CloudFront distribution runs (Lambda@Edge).
+    replicated: set[int] = field(default_factory=set)
     tags: dict[str, str] = field(default_factory=dict)
     #: Reasons the next update / the next publish end in Failed, set by a test.
     update_fails: str | None = None
@@ -127,6 +129,10 @@ class Store:
     clock: Callable[[], float]
     functions: dict[str, Function] = field(default_factory=dict)
     mappings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: When deleted mappings are gone, by UUID.
+    mappings_end: dict[str, float] = field(default_factory=dict)
+    #: The last number of deleted functions: a function made again goes on from it.
+    last_numbers: dict[str, int] = field(default_factory=dict)
     _revisions: int = 0
 
     def revision(self) -> str:
@@ -181,6 +187,8 @@ class Store:
     def settle(self) -> None:
         """Let what was due by now happen. Runs before every call, so nothing needs a thread."""
         now = self.clock()
+        for uuid in [uuid for uuid, end in self.mappings_end.items() if end <= now]:
+            del self.mappings[uuid], self.mappings_end[uuid]
         for function in self.functions.values():
             for version in function.all_versions():
                 if version.settles_at is not None and version.settles_at <= now:

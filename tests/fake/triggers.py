@@ -9,7 +9,7 @@ import hashlib
 from typing import Any
 
 from .clock import aws_time
-from .errors import conflict, function_not_found, invalid_parameter, not_found, resource_not_found
+from .errors import AwsError, conflict, function_not_found, invalid_parameter, not_found, resource_not_found
 from .store import Store, page
 from .wire import Answer, Params
 
@@ -27,8 +27,9 @@ _STREAM_DEFAULTS = {
 class EventSourceMappings:
     """Mappings belong to the account, not to a function: they outlive function and alias and must be deleted alone."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, deleting_seconds: float) -> None:
         self._store = store
+        self.deleting_seconds = deleting_seconds
 
     def create(self, params: Params) -> Answer:
         names = self._store.parse(params["FunctionName"])
@@ -65,9 +66,13 @@ class EventSourceMappings:
         return dict(self._find(params))
 
     def delete(self, params: Params) -> Answer:
+        """It "enters a Deleting state and might not be completely deleted for several seconds" (API reference)."""
         mapping = self._find(params)
-        del self._store.mappings[mapping["UUID"]]
-        return mapping | {"State": "Deleting"}
+        if mapping["State"] == "Deleting":
+            raise AwsError("ResourceInUseException", "Cannot delete the event source mapping because it is in use.")
+        mapping["State"] = "Deleting"
+        self._store.mappings_end[mapping["UUID"]] = self._store.clock() + self.deleting_seconds
+        return dict(mapping)
 
     def list(self, params: Params) -> Answer:
         """`FunctionName` matches the mapping's whole ARN: a name alone does not find the mappings of its aliases."""

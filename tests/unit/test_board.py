@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
+from dataclasses import replace
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
+from rich.text import Text
 
 from stagekeeper.cli.board import LEGEND, Board, show
 from stagekeeper.domain.lock import Entry
@@ -19,6 +23,7 @@ from stagekeeper.domain.model import (
     ReleaseNumber,
     ServedAlias,
     ServiceName,
+    Settings,
     Stage,
     StageName,
     VersionNumber,
@@ -94,11 +99,28 @@ def test_a_long_way_back_is_cut_and_says_so() -> None:
     assert cells(board(stage("dev", 9, 8, 7, 6, 5, 4, 3)), "way back") == ["r8 r7 r6 r5 r4 ..."]
 
 
-def test_a_mixed_stage_is_told_in_words() -> None:
+def test_a_mixed_stage_is_explained() -> None:
     lines = printed(board(stage("prod", 3, mixed=True, Api=7), releases=(release(3, API),)))
 
-    assert any("prod MIXED" in line for line in lines)
     assert any(line.startswith("MIXED: an operation failed") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("of", "says"),
+    [
+        (stage("dev", 3, mixed=True), "MIXED"),
+        (replace(stage("dev", 3), settings=Settings(protected=True)), "protected"),
+        (replace(stage("dev", 3), tearing_down=True), "tearing down"),
+        (replace(stage("dev", 3, mixed=True), settings=Settings(protected=True)), "MIXED, protected"),
+    ],
+    ids=["mixed", "protected", "tearing down", "both"],
+)
+def test_what_is_out_of_the_ordinary_is_told_in_words(of: Stage, says: str) -> None:
+    assert cells(board(of, stage("qa", 3)), "state") == [says, "-"]
+
+
+def test_where_nothing_is_out_of_the_ordinary_nothing_is_said() -> None:
+    assert not [line for line in printed(board(stage("dev", 3))) if line.startswith("│ state")]
 
 
 def test_who_works_on_the_service_and_who_waits_is_told() -> None:
@@ -119,3 +141,66 @@ def test_a_file_gets_every_column_whole_and_no_colours() -> None:
     assert all(any(name in line for line in lines) for name in names)
     assert LEGEND in lines
     assert "\x1b" not in "".join(lines)
+
+
+EIGHT = [stage(name, 12, 11, 10, 9, 8, 7, 6, Api=117, Worker=9) for name in ("dev", "qa", "prod", "ann", "bob", "cy", "dee")]
+EIGHT.append(stage("a-stage-of-somebody-with-a-long-name-and-much-to-say-about-it", 12, Api=117))
+
+
+def in_a_terminal(shown: Board, width: int, **environment: str) -> str:
+    """What a terminal of that many columns gets, with the codes of its colours."""
+    file = io.StringIO()
+    terminal = {"TERM": "xterm-256color", **environment}
+    show(shown, Console(file=file, force_terminal=True, width=width, _environ=terminal))
+    return file.getvalue()
+
+
+def plain(lines: str) -> list[str]:
+    return Text.from_ansi(lines).plain.splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 60, 40])
+def test_in_a_narrow_terminal_stages_go_on_in_another_table_and_nothing_is_lost(width: int) -> None:
+    lines = plain(in_a_terminal(board(*EIGHT, releases=(release(12, API, WORKER),)), width))
+
+    assert max(cell_len(line) for line in lines) <= width
+    tables = [line for line in lines if line.startswith("┏")]
+    assert len(tables) > 1
+    headings = [line.split("┃") for line in lines if line.startswith("┃")]
+    titles = "".join(cell.strip() for line in headings for cell in line)
+    for each in EIGHT[:-1]:
+        assert each.name in titles
+    for row in ("Api", "Worker", "serves", "way back"):
+        assert sum(line.startswith(f"│ {row} ") for line in lines) == len(tables)
+    assert sum(line.count("117 r12") for line in lines) == len(EIGHT)
+    # The long name goes on over several lines of the last column.
+    assert "".join(line[-2].strip() for line in headings if len(line) > 2).endswith(EIGHT[-1].name)
+
+
+def test_eight_stages_fit_into_two_tables_of_80_columns() -> None:
+    shown = board(*[replace(each, name=StageName(f"person-{n}")) for n, each in enumerate(EIGHT)], releases=(release(12, API),))
+
+    assert len([line for line in plain(in_a_terminal(shown, 80)) if line.startswith("┏")]) == 2
+
+
+def test_in_a_terminal_there_are_colours() -> None:
+    assert "\x1b[32m117 r12" in in_a_terminal(board(stage("dev", 12, Api=117), releases=(release(12, API),)), 80)
+
+
+def test_colours_say_nothing_that_words_do_not_say() -> None:
+    each_kind = board(
+        stage("dev", 4, Api=7),
+        stage("qa", 3, Api=7),
+        stage("prod", 3, mixed=True, Api=7),
+        releases=(release(3, API), release(4, WORKER)),
+    )
+    lines = plain(in_a_terminal(each_kind, 200))
+
+    (api,) = [line for line in lines if line.startswith("│ Api ")]
+    assert [cell.strip() for cell in api.strip("│").split("│")[1:]] == ["7 (kept)", "7 r3", "7 (mixed)"]
+
+
+def test_who_wants_no_colours_gets_none() -> None:
+    shown = in_a_terminal(board(stage("dev", 12, mixed=True, Api=117), releases=(release(12, API),)), 80, NO_COLOR="1")
+
+    assert not re.search(r"\x1b\[[0-9;]*(3[0-7]|38|9[0-7])m", shown)

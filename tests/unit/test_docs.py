@@ -19,7 +19,7 @@ from rich.console import Console
 
 from stagekeeper.cli.board import Board, show
 from stagekeeper.cli.main import app
-from stagekeeper.domain.configuration import OVERLAY_MEMBERS
+from stagekeeper.domain.configuration import MEMBERS, OVERLAY_MEMBERS, WITHHELD_MEMBERS
 from stagekeeper.domain.model import (
     Content,
     FunctionArn,
@@ -40,6 +40,7 @@ from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.engine.report import Subject, planned
 from stagekeeper.engine.step import failed
 from stagekeeper.handlers import request as requests
+from stagekeeper.handlers import request_forms as forms
 
 from .pages import PAGES, README, ROOT, anchors, blocks, codes, commands, links, section, tables, text
 
@@ -91,11 +92,11 @@ def test_every_refusal_code_is_explained_in_the_order_of_decision() -> None:
     assert first_column(section(README, "When it fails")) == [code.value for code in Code]
 
 
-FIELDS_OF_ALL = set(requests._Input.model_fields) | {"operation", "stage"}
+FIELDS_OF_ALL = set(forms.OfStage.model_fields) | {"operation", "stage"}
 
 
-@pytest.mark.parametrize(("heading", "model"), [("deploy", requests._Deploy), ("rollback", requests._Rollback)])
-def test_every_field_of_an_operation_is_explained(heading: str, model: type[requests._Input]) -> None:
+@pytest.mark.parametrize(("heading", "model"), [("deploy", forms.Deploy), ("rollback", forms.Rollback)])
+def test_every_field_of_an_operation_is_explained(heading: str, model: type[forms.Input]) -> None:
     own = {code for code in first_column(section(README, heading)) if "." not in code} - {"s3_key", "s3_object_version"}
 
     assert own | FIELDS_OF_ALL == set(model.model_fields) | FIELDS_OF_ALL
@@ -110,13 +111,50 @@ def tables_first(markdown: str) -> list[str]:
 def test_every_field_of_a_function_is_explained() -> None:
     explained = {code.rpartition(".")[2] for code in first_column(section(README, "deploy"))}
 
-    assert set(requests._Function.model_fields) | set(requests._S3Code.model_fields) <= explained
+    of_code = set(forms.S3Code.model_fields) | set(forms.ImageCode.model_fields)
+    assert set(forms.Function.model_fields) | of_code <= explained
 
 
 def test_every_member_that_configuration_may_have_is_named() -> None:
     (row,) = [row for row in tables(section(README, "deploy"))[0] if row[0] == "`functions.*.configuration`"]
 
     assert {code for code in codes(row[1]) if code[0].isupper()} == OVERLAY_MEMBERS
+
+
+CONFIGURATION = ROOT / "docs/configuration.md"
+
+
+def test_the_page_about_configuration_says_of_every_member_what_it_is_of_and_what_it_needs() -> None:
+    given, withheld = tables(text(CONFIGURATION))
+    of = {"both": None, "zip": "Zip", "image": "Image"}
+
+    assert {codes(row[0])[0]: (of[row[1]], tuple(codes(row[2]))) for row in given} == {
+        name: (member.package, member.needs) for name, member in MEMBERS.items()
+    }
+    assert {code for row in withheld for code in codes(row[0])} == WITHHELD_MEMBERS.keys()
+
+
+def test_the_publisher_has_what_members_need_and_no_other_handler_has() -> None:
+    """AWS checks them against the caller of UpdateFunctionConfiguration; passing roles is a policy of its own."""
+    needed = {action for member in MEMBERS.values() for action in member.needs}
+    page = ROOT / "docs/permissions.md"
+    names = re.findall(r"^## (.+)$", text(page), re.MULTILINE)
+    granted = {name: needed & set(codes(section(page, name))) for name in names}
+
+    assert {name: actions for name, actions in granted.items() if actions} == {
+        "PublishRole": needed - {"iam:PassRole"},
+        "PublishPassRolePolicy": {"iam:PassRole"},
+    }
+
+
+def test_no_role_can_be_passed_unless_the_parameter_names_some() -> None:
+    policy = TEMPLATE["Resources"]["PublishPassRolePolicy"]
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+
+    assert TEMPLATE["Parameters"]["PassRolePattern"]["Default"] == ""
+    assert TEMPLATE["Conditions"][policy["Condition"]] == {"Not": [{"Equals": [{"Ref": "PassRolePattern"}, ""]}]}
+    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
+    assert statement["Resource"]["Sub"].endswith(":role/${PassRolePattern}")
 
 
 def test_the_operations_that_are_not_in_this_version_are_refused_by_name() -> None:
@@ -183,7 +221,9 @@ def test_the_page_of_permissions_is_what_the_template_says() -> None:
 def test_no_handler_can_delete_a_function_or_touch_iam() -> None:
     granted = set(codes("\n".join(text(ROOT / "docs/permissions.md").splitlines()[18:])))
 
-    assert not {action for action in granted if action.startswith("iam:") or action == "lambda:DeleteFunction"}
+    iam = {action for action in granted if action.startswith("iam:")}
+    assert iam == {"iam:PassRole"}
+    assert "lambda:DeleteFunction" not in granted
 
 
 # Commands.

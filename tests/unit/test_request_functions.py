@@ -10,10 +10,11 @@ import botocore.session
 import pytest
 from botocore.model import Shape, StringShape, StructureShape
 
-from stagekeeper.domain.configuration import OVERLAY_MEMBERS
+from stagekeeper.domain.configuration import OVERLAY_MEMBERS, WITHHELD_MEMBERS
 from stagekeeper.domain.facts import Absent, Unreadable
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.handlers.request import parse
+from stagekeeper.handlers.request_forms import RESERVED_VARIABLES
 from tests.unit.request_builders import (
     API,
     BASE64,
@@ -28,6 +29,10 @@ from tests.unit.request_builders import (
     invalid,
     taken,
 )
+
+LAYER = "arn:aws:lambda:eu-central-1:017000801446:layer:Tools:7"
+ROLE = "arn:aws:iam::111122223333:role/orders-api"
+IMAGE = f"111122223333.dkr.ecr.eu-central-1.amazonaws.com/team/orders-api@sha256:{DIGEST.hex()}"
 
 # Functions.
 
@@ -58,7 +63,8 @@ def test_bad_function_names(name: str) -> None:
 
 @pytest.mark.parametrize("given_as", [BASE64, DIGEST.hex(), DIGEST.hex().upper()])
 def test_a_sha256_may_be_hex_or_base64(given_as: str) -> None:
-    assert taken(code(sha256=given_as)).functions["api"].code.sha256 == BASE64
+    """It is kept as it was given: a sentence about it says it in that form."""
+    assert taken(code(sha256=given_as)).functions["api"].code.sha256 == given_as
 
 
 def test_only_the_members_that_were_given_are_taken() -> None:
@@ -74,7 +80,7 @@ def test_the_functions_are_a_map_that_is_not_empty(functions: object) -> None:
 
 
 def test_a_deploy_needs_functions() -> None:
-    assert "functions: Field required" in invalid({"operation": "deploy", "service": "orders", "stage": "dev"})
+    assert "functions: is missing" in invalid({"operation": "deploy", "service": "orders", "stage": "dev"})
 
 
 @pytest.mark.parametrize("value", ["orders-api", 3, True, [], {}, {"code": {"s3_bucket": "artifacts", "s3_key": "k"}}])
@@ -98,8 +104,8 @@ def test_501_functions_are_refused() -> None:
 @pytest.mark.parametrize(
     ("raw", "place"),
     [
-        (function(code={"s3_key": "k"}), "code.s3_bucket: Field required"),
-        (function(code={"s3_bucket": "artifacts"}), "code.s3_key: Field required"),
+        (function(code={"s3_key": "k"}), "code.s3_bucket: is missing"),
+        (function(code={"s3_bucket": "artifacts"}), "code.s3_key: is missing"),
         (function(code="s3://artifacts/api.zip"), "code: "),
         (code(s3_key=""), "code.s3_key: "),
         (code(s3_key=7), "code.s3_key: "),
@@ -115,7 +121,7 @@ def test_501_functions_are_refused() -> None:
         (code(architectures=["sparc"]), "code.architectures.0: "),
         (code(architectures="arm64"), "code.architectures: "),
         (code(zip_file="UEsD"), "code.zip_file: unknown field"),
-        (function(code={"image_uri": "1.dkr.ecr/x@sha256:0"}), "code.image_uri: container images are not in this version"),
+        (function(code={}), "code.s3_bucket: is missing"),
         (function(alias="dev"), "alias: unknown field"),
     ],
 )
@@ -131,15 +137,95 @@ def test_the_place_of_code_is_as_long_as_s3_allows(field: str, least: int, most:
         assert f"functions.api.code.{field}: " in invalid(code(**{field: "a" * length}))
 
 
-# Configuration.
+# Code in a container image.
 
 
 @pytest.mark.parametrize(
-    "member", ["Role", "Layers", "VpcConfig", "KMSKeyArn", "DeadLetterConfig", "FileSystemConfigs", "timeout"]
+    ("uri", "address"),
+    [
+        (IMAGE, IMAGE),
+        # A tag beside the digest says nothing more.
+        (IMAGE.replace("@", ":v1.2@"), IMAGE),
+        (IMAGE.replace(".com/", ".com.cn/"), IMAGE.replace(".com/", ".com.cn/")),
+        (IMAGE.replace("team/orders-api", "o"), IMAGE.replace("team/orders-api", "o")),
+    ],
 )
-def test_a_member_that_may_not_be_given_is_refused_with_those_that_may(member: str) -> None:
+def test_an_image_is_taken_by_its_digest(uri: str, address: str) -> None:
+    code = taken(function(code={"image_uri": uri, "architectures": ["arm64"]})).functions["api"].code
+    assert (code.image.uri, code.image.digest, code.architectures) == (address, DIGEST.hex(), ("arm64",))
+
+
+@pytest.mark.parametrize(
+    "uri", ["", IMAGE.partition("@")[0], IMAGE.partition("@")[0] + ":latest", IMAGE.replace("@sha256:", ":sha256-"), "orders-api"]
+)
+def test_an_image_without_a_digest_is_refused_as_such(uri: str) -> None:
+    sentence = invalid(function(code={"image_uri": uri}))
+    assert "functions.api.code.image_uri: an image is given by its digest, since a tag may be put on another image" in sentence
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        IMAGE[:-1],
+        IMAGE + "0",
+        IMAGE.replace(DIGEST.hex(), DIGEST.hex().upper()),
+        IMAGE.replace(DIGEST.hex(), "z" * 64),
+        IMAGE.replace("111122223333", "1111"),
+        IMAGE.replace("amazonaws.com", "example.com"),
+        IMAGE.replace("dkr.ecr.eu-central-1.amazonaws.com", "public.ecr.aws"),
+        IMAGE.replace("team/orders-api", "Orders"),
+        IMAGE.replace("team/", "team//"),
+        IMAGE.replace("@", ":@"),
+        f"https://{IMAGE}",
+        f"{IMAGE}\n",
+    ],
+)
+def test_an_image_that_is_not_in_amazon_ecr_is_refused_with_the_form_it_must_have(uri: str) -> None:
+    sentence = invalid(function(code={"image_uri": uri}))
+    assert "ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY@sha256:DIGEST, the digest with 64 hex digits" in sentence
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"image_uri": 7}, "image_uri: must be a string"),
+        ({"image_uri": IMAGE, "sha256": BASE64}, "sha256: not beside image_uri"),
+        ({"image_uri": IMAGE, "s3_bucket": "artifacts", "s3_key": "k"}, "s3_bucket: not beside image_uri"),
+        ({"image_uri": IMAGE, "architectures": ["sparc"]}, "architectures.0: must be x86_64 or arm64"),
+        ({"image_uri": IMAGE, "tag": "v1"}, "tag: unknown field"),
+    ],
+)
+def test_what_else_is_wrong_with_an_image_is_named_by_its_place(fields: dict[str, Any], place: str) -> None:
+    assert f"functions.api.code.{place}" in invalid(function(code=fields))
+
+
+# Configuration.
+
+
+@pytest.mark.parametrize("member", ["timeout", "FunctionName", "RevisionId", "Architectures", "ImageConfigResponse", "image_uri"])
+def test_what_is_no_member_is_refused_with_those_that_are(member: str) -> None:
     sentence = invalid(configuration(**{member: "x"}))
-    assert f"functions.api.configuration.{member}: not among the members that may be given: Description, Environment," in sentence
+    assert f"functions.api.configuration.{member}: not among the members that may be given: DeadLetterConfig, Desc" in sentence
+
+
+@pytest.mark.parametrize(
+    ("member", "why"),
+    [
+        ("KMSKeyArn", "kms:CreateGrant"),
+        ("FileSystemConfigs", "mount targets"),
+        ("CapacityProviderConfig", "what a function runs on"),
+        ("DurableConfig", "made durable"),
+    ],
+)
+def test_a_member_that_cannot_be_given_is_refused_with_the_reason(member: str, why: str) -> None:
+    sentence = invalid(configuration(**{member: "x"}))
+    assert f"functions.api.configuration.{member}: cannot be given: " in sentence
+    assert why in sentence
+    assert "The function keeps what it has" in sentence
+
+
+def test_every_member_of_lambda_is_taken_or_refused_with_a_reason() -> None:
+    assert OVERLAY_MEMBERS | WITHHELD_MEMBERS.keys() == set(SHAPES.members) - {"FunctionName", "RevisionId"}
 
 
 @pytest.mark.parametrize(
@@ -167,6 +253,23 @@ def test_a_member_that_may_not_be_given_is_refused_with_those_that_may(member: s
         ("LoggingConfig", {"LogGroup": "a b"}, "LoggingConfig.LogGroup"),
         ("LoggingConfig", {"Level": "INFO"}, "LoggingConfig.Level"),
         ("SnapStart", {"ApplyOn": "All"}, "SnapStart.ApplyOn"),
+        ("DeadLetterConfig", {}, "DeadLetterConfig.TargetArn"),
+        ("DeadLetterConfig", {"TargetArn": "dead"}, "DeadLetterConfig.TargetArn"),
+        ("DeadLetterConfig", {"TargetArn": "arn:aws:lambda:eu-central-1:111122223333:f"}, "DeadLetterConfig.TargetArn"),
+        ("ImageConfig", {"Command": "serve"}, "ImageConfig.Command"),
+        ("ImageConfig", {"Cmd": ["serve"]}, "ImageConfig.Cmd"),
+        ("Layers", LAYER, "Layers"),
+        ("Layers", [LAYER] * 6, "Layers"),
+        ("Layers", [LAYER.removesuffix(":7")], "Layers.0"),
+        ("Role", "orders", "Role"),
+        ("Role", "arn:aws:iam::111122223333:user/jane", "Role"),
+        ("Role", f"{ROLE}\n", "Role"),
+        ("VpcConfig", {"SubnetIds": ["subnet-1"]}, "VpcConfig.SecurityGroupIds"),
+        ("VpcConfig", {"SecurityGroupIds": ["sg-1"]}, "VpcConfig.SubnetIds"),
+        ("VpcConfig", {"SubnetIds": ["subnet-1"], "SecurityGroupIds": []}, "VpcConfig"),
+        ("VpcConfig", {"SubnetIds": ["vpc-1"], "SecurityGroupIds": ["sg-1"]}, "VpcConfig.SubnetIds.0"),
+        ("VpcConfig", {"SubnetIds": ["subnet-1"] * 17, "SecurityGroupIds": ["sg-1"]}, "VpcConfig.SubnetIds"),
+        ("VpcConfig", {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"] * 6}, "VpcConfig.SecurityGroupIds"),
         ("TracingConfig", {"Mode": "On"}, "TracingConfig.Mode"),
     ],
 )
@@ -174,7 +277,38 @@ def test_a_member_that_aws_would_refuse_is_refused_before_any_effect(member: str
     assert f"functions.api.configuration.{place}: " in invalid(configuration(**{member: value}))
 
 
-SHAPES = botocore.session.get_session().get_service_model("lambda").shape_for("UpdateFunctionConfigurationRequest")
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("DeadLetterConfig", {"TargetArn": "arn:aws:sqs:eu-central-1:111122223333:dead.fifo"}),
+        ("DeadLetterConfig", {"TargetArn": "arn:aws-cn:sns:cn-north-1:111122223333:dead"}),
+        ("DeadLetterConfig", {"TargetArn": ""}),
+        ("ImageConfig", {}),
+        ("ImageConfig", {"EntryPoint": ["/bin/app"], "Command": ["serve", ""], "WorkingDirectory": "/srv"}),
+        ("Layers", []),
+        ("Layers", [LAYER] * 5),
+        ("Role", ROLE),
+        ("Role", "arn:aws-us-gov:iam::111122223333:role/service/team/orders+api"),
+        ("VpcConfig", {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"], "Ipv6AllowedForDualStack": True}),
+        ("VpcConfig", {"SubnetIds": [], "SecurityGroupIds": []}),
+    ],
+)
+def test_a_member_is_taken_as_aws_spells_it(member: str, value: object) -> None:
+    assert taken(configuration(**{member: value})).functions["api"].configuration == {member: value}
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_VARIABLES))
+def test_a_variable_that_lambda_sets_itself_is_refused_by_name(name: str) -> None:
+    sentence = invalid(configuration(Environment={"Variables": {name: "x"}}))
+    assert f"Environment.Variables.{name}: Lambda sets this variable itself" in sentence
+
+
+@pytest.mark.parametrize("name", ["AWS_LAMBDA_EXEC_WRAPPER", "AWS_XRAY_CONTEXT_MISSING", "TZ", "PATH", "LANG", "PYTHONPATH"])
+def test_a_variable_that_lambda_lets_people_set_is_taken(name: str) -> None:
+    taken(configuration(Environment={"Variables": {name: "x"}}))
+
+
+SHAPES: Any = botocore.session.get_session().get_service_model("lambda").shape_for("UpdateFunctionConfigurationRequest")
 
 
 def leaves(shape: Shape, value: Callable[[Any], dict[str, Any]]) -> list[tuple[str, Shape, Callable[[Any], dict[str, Any]]]]:
@@ -190,13 +324,17 @@ def leaves(shape: Shape, value: Callable[[Any], dict[str, Any]]) -> list[tuple[s
 LEAVES = [
     (name, shape, spell)
     for member in sorted(OVERLAY_MEMBERS)
-    for name, shape, spell in leaves(SHAPES.members[member], lambda x, member=member: {member: x})  # type: ignore[misc, attr-defined]
+    for name, shape, spell in leaves(SHAPES.members[member], lambda x, member=member: {member: x})  # type: ignore[misc]
 ]
+
+
+#: Lambda quotas. The greater numbers of the service model are for managed instances.
+MOST_FOR_ORDINARY_FUNCTIONS = {"MemorySize": 10_240, "Timeout": 900}
 
 
 @pytest.mark.parametrize(("shape", "spell"), [pytest.param(s, m, id=n) for n, s, m in LEAVES if s.type_name == "integer"])
 def test_numbers_are_bounded_as_aws_bounds_them(shape: Shape, spell: Callable[[Any], dict[str, Any]]) -> None:
-    least, most = shape.metadata["min"], shape.metadata["max"]
+    least, most = shape.metadata["min"], MOST_FOR_ORDINARY_FUNCTIONS.get(shape.name, shape.metadata["max"])
     taken(configuration(**spell(least)))
     taken(configuration(**spell(most)))
     invalid(configuration(**spell(least - 1)))

@@ -70,7 +70,7 @@ class Artifacts:
         except ClientError as error:
             if error_code(error) in ("404", "NoSuchKey", "NoSuchBucket", "NoSuchVersion"):
                 return Absent()
-            return Unreadable(what, spelled(error))
+            return Unreadable(what, self._why(error, bucket))
         except BotoCoreError as error:
             return Unreadable(what, spelled(error))
         # Pin what was looked at: without it the object could be replaced between this look and Lambda's.
@@ -99,7 +99,7 @@ class Artifacts:
             for chunk in body.iter_chunks(_CHUNK):
                 sha256.update(chunk)
         except (ClientError, BotoCoreError) as error:
-            return Unreadable(what, spelled(error))
+            return Unreadable(what, self._why(error, bucket))
         return base64.b64encode(sha256.digest()).decode()
 
     def document(self, bucket: str, key: str, limit: int) -> bytes | Absent | Unreadable:
@@ -113,9 +113,19 @@ class Artifacts:
         except ClientError as error:
             if error_code(error) in ("NoSuchKey", "NoSuchBucket", "404"):
                 return Absent()
-            return Unreadable(what, spelled(error))
+            return Unreadable(what, self._why(error, bucket))
         except BotoCoreError as error:
             return Unreadable(what, spelled(error))
+
+    def _why(self, error: ClientError | BotoCoreError, bucket: str) -> str:
+        """AWS's words, and for a 403 of a bucket that is not the stack's what most likely stands behind it."""
+        refused = isinstance(error, ClientError) and error_code(error) in ("403", "AccessDenied")
+        if not refused or bucket == self._bucket:
+            return spelled(error)
+        return (
+            f"{spelled(error)}. Beside the artifact bucket only buckets that the stack's parameter CodeBucketPattern matches can "
+            f"be read, and only where {bucket} itself and the key of its objects allow it"
+        )
 
     def put_body(self, prefix: str, body: bytes) -> BodyRef:
         """Store a body under its own SHA-256. Raises CallFailed."""
@@ -137,12 +147,3 @@ class Artifacts:
             return call()
         except (ClientError, BotoCoreError) as error:
             raise translated(what, error) from error
-
-
-def sha256_base64(text: str) -> str | None:
-    """A SHA-256 given as 64 hex digits or as base64, in Lambda's form (base64); None if it is neither."""
-    try:
-        raw = bytes.fromhex(text) if len(text) == 64 else base64.b64decode(text, validate=True)
-    except ValueError:
-        return None
-    return base64.b64encode(raw).decode() if len(raw) == 32 else None

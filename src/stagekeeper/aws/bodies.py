@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar, assert_never
 
 from pydantic import TypeAdapter, ValidationError
 
 from stagekeeper.aws.artifacts import Artifacts
 from stagekeeper.aws.table import SCHEMA, MalformedItem
 from stagekeeper.domain.operation import OperationKind
-from stagekeeper.domain.plan import Plan
+from stagekeeper.domain.plan import ConfigurePlan, Plan
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.domain.request import (
     CloneRequest,
@@ -19,15 +19,29 @@ from stagekeeper.domain.request import (
     Request,
     ResetRequest,
     RollbackRequest,
+    SweepRequest,
+    TeardownRequest,
     VerifyRequest,
 )
+from stagekeeper.domain.sweep import Progress, SweepPlan
+from stagekeeper.domain.teardown import TeardownPlan
+
+T = TypeVar("T")
+
+AnyPlan = Plan | ConfigurePlan | TeardownPlan | SweepPlan
 
 _PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
+_CONFIGURE_PLAN: TypeAdapter[ConfigurePlan] = TypeAdapter(ConfigurePlan)
+_TEARDOWN_PLAN: TypeAdapter[TeardownPlan] = TypeAdapter(TeardownPlan)
+_SWEEP_PLAN: TypeAdapter[SweepPlan] = TypeAdapter(SweepPlan)
+_PROGRESS: TypeAdapter[Progress] = TypeAdapter(Progress)
 _REQUESTS: dict[OperationKind, TypeAdapter[Any]] = {
     OperationKind.DEPLOY: TypeAdapter(DeployRequest),
     OperationKind.ROLLBACK: TypeAdapter(RollbackRequest),
     OperationKind.RESET: TypeAdapter(ResetRequest),
     OperationKind.CLONE: TypeAdapter(CloneRequest),
+    OperationKind.TEARDOWN: TypeAdapter(TeardownRequest),
+    OperationKind.SWEEP: TypeAdapter(SweepRequest),
     OperationKind.CONFIGURE: TypeAdapter(ConfigureRequest),
     OperationKind.VERIFY: TypeAdapter(VerifyRequest),
 }
@@ -44,21 +58,50 @@ class Bodies:
         return self._put("requests", _REQUESTS[kind], request)
 
     def request_of(self, record: OperationRecord) -> Request:
-        return self._get(record.request_key, _REQUESTS[record.kind])  # type: ignore[no-any-return]  # the adapter of its kind
+        request: Request = self._get(record.request_key, _REQUESTS[record.kind])
+        return request
 
-    def put_plan(self, plan: Plan) -> str:
-        return self._put("plans", _PLAN, plan)
+    def put_plan(self, plan: AnyPlan) -> str:
+        match plan:
+            case Plan():
+                return self._put("plans", _PLAN, plan)
+            case ConfigurePlan():
+                return self._put("plans", _CONFIGURE_PLAN, plan)
+            case TeardownPlan():
+                return self._put("plans", _TEARDOWN_PLAN, plan)
+            case SweepPlan():
+                return self._put("plans", _SWEEP_PLAN, plan)
+        assert_never(plan)
 
     def plan_of(self, record: OperationRecord) -> Plan:
-        if record.plan_key is None:
-            raise MalformedItem(f"operation {record.operation_id} is {record.status} but has no plan on record")
-        return self._get(record.plan_key, _PLAN)  # type: ignore[no-any-return]  # the plan's adapter
+        """The plan of an operation that moves a stage."""
+        return self._get(_plan_key(record), _PLAN)
 
-    def _put(self, prefix: str, adapter: TypeAdapter[Any], value: object) -> str:
+    def configure_plan_of(self, record: OperationRecord) -> ConfigurePlan:
+        return self._get(_plan_key(record), _CONFIGURE_PLAN)
+
+    def teardown_plan_of(self, record: OperationRecord) -> TeardownPlan:
+        return self._get(_plan_key(record), _TEARDOWN_PLAN)
+
+    def sweep_plan_of(self, record: OperationRecord) -> SweepPlan:
+        return self._get(_plan_key(record), _SWEEP_PLAN)
+
+    def survey_of(self, record: OperationRecord) -> SweepPlan | None:
+        """How far a sweep that is still looking came."""
+        return None if record.progress_key is None else self._get(record.progress_key, _SWEEP_PLAN)
+
+    def put_progress(self, progress: Progress) -> str:
+        return self._put("plans", _PROGRESS, progress)
+
+    def progress_of(self, record: OperationRecord) -> Progress:
+        """How far deleting came; nowhere yet if nothing is on record."""
+        return Progress() if record.progress_key is None else self._get(record.progress_key, _PROGRESS)
+
+    def _put(self, prefix: str, adapter: TypeAdapter[T], value: T) -> str:
         body = {"schema": SCHEMA, "body": adapter.dump_python(value, mode="json")}
         return self._artifacts.put_body(prefix, json.dumps(body, sort_keys=True).encode()).key
 
-    def _get(self, key: str, adapter: TypeAdapter[Any]) -> Any:
+    def _get(self, key: str, adapter: TypeAdapter[T]) -> T:
         body = json.loads(self._artifacts.get_body(key))
         if body.get("schema") != SCHEMA:
             raise MalformedItem(f"{key} has schema {body.get('schema')!r}, this version of Stagekeeper reads {SCHEMA}")
@@ -68,3 +111,9 @@ class Bodies:
         except ValidationError as error:
             # Without its cause: pydantic's own message repeats what is wrong, and requests hold environment values.
             raise MalformedItem(f"{key} is damaged: {error.error_count()} fields are not as written") from None
+
+
+def _plan_key(record: OperationRecord) -> str:
+    if record.plan_key is None:
+        raise MalformedItem(f"operation {record.operation_id} is {record.status} but has no plan on record")
+    return record.plan_key

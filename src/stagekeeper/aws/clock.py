@@ -28,3 +28,8 @@ class SystemClock:
 def iso(seconds: float) -> str:
     """A moment as people and ledgers read it: ISO 8601, UTC, milliseconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def epoch(text: str) -> float:
+    """What ``iso`` wrote, as seconds since the epoch."""
+    return datetime.fromisoformat(text).timestamp()

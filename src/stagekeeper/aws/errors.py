@@ -48,12 +48,12 @@ def is_throttle(error: Exception) -> bool:
 
 
 def spelled(error: ClientError | BotoCoreError) -> str:
-    """AWS's own words, with its code."""
+    """AWS's own words, with its code, and without the full stop that some end with: they go into sentences of ours."""
     if isinstance(error, ClientError):
-        return f"{error_code(error)}: {error.response.get('Error', {}).get('Message', '')}".rstrip(": ")
+        return f"{error_code(error)}: {error.response.get('Error', {}).get('Message', '')}".rstrip(": .")
     if isinstance(error, ParamValidationError):
         return "ParamValidationError: a parameter is not as botocore wants it (its message is withheld: it holds values)"
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}".rstrip(".")
 
 
 def translated(what: str, error: ClientError | BotoCoreError) -> CallFailed:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from stagekeeper.aws.clock import epoch
 from stagekeeper.aws.table import Key, MalformedItem
 from stagekeeper.domain.lock import Entry, Lock
 from stagekeeper.domain.model import (
@@ -34,6 +35,7 @@ from stagekeeper.domain.model import (
 )
 from stagekeeper.domain.operation import OperationKind, Phase, Status
 from stagekeeper.domain.plan import Published
+from stagekeeper.domain.reach import PastMovement
 from stagekeeper.domain.record import End, Failed, OperationRecord, Succeeded
 from stagekeeper.domain.refusal import Code, Refusal
 
@@ -80,8 +82,37 @@ def content_key(arn: FunctionArn, content: Content) -> Key:
     return Key(f"FUNCTION#{arn}", f"CONTENT#{content.digest}")
 
 
+def member_key(service: ServiceName, arn: FunctionArn) -> Key:
+    """One for each function that was ever claimed for a service, so that a sweep finds its versions."""
+    return Key(f"SERVICE#{service}", f"FUNCTION#{arn}")
+
+
+def member_item(arn: FunctionArn, function: LogicalName) -> Item:
+    return {"function_arn": arn, "function": function}
+
+
+def member_of(item: Item) -> tuple[FunctionArn, LogicalName]:
+    return FunctionArn(item["function_arn"]), LogicalName(item["function"])
+
+
+#: The partition that names every service.
+SERVICES = "SERVICES"
+
+
+def known_service_key(service: ServiceName) -> Key:
+    return Key(SERVICES, f"SERVICE#{service}")
+
+
+def known_service_of(item: Item) -> ServiceName:
+    return ServiceName(item["service"])
+
+
 def object_key(identity: str) -> Key:
     return Key(f"OBJECT#{identity}", "OBJECT")
+
+
+def object_hash_of(item: Item) -> str:
+    return str(item["sha256"])
 
 
 def seconds(value: float) -> Decimal:
@@ -95,7 +126,12 @@ def stage_item(stage: Stage) -> Item:
         "release": stage.release,
         "way_back": list(stage.way_back),
         "functions": {
-            arn: {"function": alias.function, "version": alias.version.value, "revision_id": alias.revision_id}
+            arn: {
+                "function": alias.function,
+                "version": alias.version.value,
+                "revision_id": alias.revision_id,
+                "kept": alias.kept,
+            }
             for arn, alias in stage.aliases.items()
         },
         "mixed": stage.mixed,
@@ -103,12 +139,13 @@ def stage_item(stage: Stage) -> Item:
         "revision": stage.revision,
         "protected": stage.settings.protected,
         "description": stage.settings.description,
+        "tearing_down": stage.tearing_down,
     }
 
 
 def stage_of(item: Item) -> Stage:
     aliases = {
-        FunctionArn(arn): ServedAlias(LogicalName(a["function"]), VersionNumber(a["version"]), a["revision_id"])
+        FunctionArn(arn): ServedAlias(LogicalName(a["function"]), VersionNumber(a["version"]), a["revision_id"], a["kept"])
         for arn, a in item["functions"].items()
     }
     release = item["release"]
@@ -121,6 +158,7 @@ def stage_of(item: Item) -> Stage:
         movements=item["movements"],
         revision=item["revision"],
         settings=Settings(item["protected"], item["description"]),
+        tearing_down=item["tearing_down"],
     )
 
 
@@ -145,6 +183,16 @@ def release_of(item: Item) -> Release:
     return Release(ReleaseNumber(item["release"]), functions)
 
 
+def release_number_of(item: Item) -> ReleaseNumber:
+    """What a release's content is found by."""
+    return ReleaseNumber(item["release"])
+
+
+def version_number_of(item: Item) -> VersionNumber:
+    """What a function's content is found by."""
+    return VersionNumber(item["version"])
+
+
 def service_item(service: Service) -> Item:
     return {"service": service.name, "last_release": service.last_release}
 
@@ -162,8 +210,22 @@ def movement_item(movement: Movement) -> Item:
         "from_release": movement.from_release,
         "to_release": movement.to_release,
         "at": movement.at,
+        "popped": list(movement.popped),
+        "displaced": {arn: version.value for arn, version in movement.displaced.items()},
         **_provenance(movement.provenance),
     }
+
+
+def past_movement_of(item: Item) -> PastMovement:
+    return PastMovement(
+        stage=StageName(item["stage"]),
+        number=item["number"],
+        from_release=None if item["from_release"] is None else ReleaseNumber(item["from_release"]),
+        to_release=None if item["to_release"] is None else ReleaseNumber(item["to_release"]),
+        at=epoch(item["at"]),
+        popped=tuple(ReleaseNumber(number) for number in item["popped"]),
+        displaced={FunctionArn(arn): VersionNumber(version) for arn, version in item["displaced"].items()},
+    )
 
 
 def claim_item(claim: Claim) -> Item:
@@ -220,6 +282,8 @@ def operation_item(record: OperationRecord) -> Item:
         "lock_wait_seconds": record.lock_wait_seconds,
         "request_key": record.request_key,
         "plan_key": record.plan_key,
+        "progress_key": record.progress_key,
+        "collecting": record.collecting,
         "published": published_attribute(record.published),
         "moved": dict(record.moved),
         "failure": failure_attribute(record.failure),
@@ -234,7 +298,7 @@ def operation_of(item: Item) -> OperationRecord:
     return OperationRecord(
         operation_id=OperationId(item["operation_id"]),
         kind=OperationKind(item["operation"]),
-        service=ServiceName(item["service"]),
+        service=None if item["service"] is None else ServiceName(item["service"]),
         stage=None if item["stage"] is None else StageName(item["stage"]),
         status=Status(item["status"]),
         epoch=item["epoch"],
@@ -250,6 +314,8 @@ def operation_of(item: Item) -> OperationRecord:
         },
         moved={FunctionArn(arn): revision for arn, revision in item["moved"].items()},
         failure=_failure_of(item["failure"]),
+        progress_key=item["progress_key"],
+        collecting=None if item["collecting"] is None else ServiceName(item["collecting"]),
         calls_ended=item["calls_ended"],
         overlapped=item["overlapped"],
         publishing_since=None if item["publishing_since"] is None else float(item["publishing_since"]),

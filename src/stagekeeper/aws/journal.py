@@ -21,6 +21,7 @@ from stagekeeper.aws.table import (
     Check,
     Condition,
     Delete,
+    Key,
     MalformedItem,
     Put,
     Table,
@@ -42,10 +43,11 @@ from stagekeeper.domain.model import (
     OperationId,
     Release,
     Service,
+    ServiceName,
     Stage,
 )
 from stagekeeper.domain.operation import Phase, Status, may_become
-from stagekeeper.domain.plan import Plan, Published
+from stagekeeper.domain.plan import Published
 from stagekeeper.domain.record import End, OperationRecord
 from stagekeeper.domain.refusal import Refusal
 
@@ -104,10 +106,10 @@ class Journal:
         epoch = record.epoch + 1
         # Begun once already: by a worker that died, or by one that is only late.
         overlapped = record.overlapped or (phase is record.phase and record.status is Status.CONVERGING)
-        writes: list[Write] = [
-            self._update(record, {"epoch": epoch, "phase": phase.value, "overlapped": overlapped}),
-            Check(items.lock_key(record.service), has_entry("holders", record.operation_id)),
-        ]
+        writes: list[Write] = [self._update(record, {"epoch": epoch, "phase": phase.value, "overlapped": overlapped})]
+        # A sweep holds its lock only while it deletes.
+        if record.locked_service is not None:
+            writes.append(Check(items.lock_key(record.locked_service), has_entry("holders", record.operation_id)))
         self._transact(writes)
         return replace(record, epoch=epoch, phase=phase, overlapped=overlapped)
 
@@ -117,21 +119,30 @@ class Journal:
         if now is None or now["epoch"] != record.epoch or now["status"] != record.status.value:
             raise Superseded(f"operation {record.operation_id} went on without this worker")
 
-    def record_intent(self, record: OperationRecord, plan: Plan, plan_key: str) -> OperationRecord:
-        """The whole intent goes on record before the first effect; a new release's number is taken with it."""
-        following = replace(record, status=Status.CONVERGING, plan_key=plan_key, epoch=record.epoch + 1)
-        attributes = {"status": following.status.value, "plan_key": plan_key, "epoch": following.epoch}
-        writes: list[Write] = [
-            self._update(record, attributes),
-            Check(items.lock_key(record.service), has_entry("holders", record.operation_id)),
-        ]
-        if plan.new_release:
-            before = plan.release - 1
-            condition = absent() if before == 0 else has("last_release", before)
-            service = items.service_item(Service(plan.service, plan.release))
-            writes.append(Put(items.service_key(plan.service), service, condition))
+    def record_intent(self, record: OperationRecord, plan_key: str, new: Service | None = None) -> OperationRecord:
+        """The whole intent goes on record before the first effect; a ``new`` release's number is taken with it."""
+        following = replace(record, status=Status.CONVERGING, plan_key=plan_key, progress_key=None, epoch=record.epoch + 1)
+        attributes = {
+            "status": following.status.value,
+            "plan_key": plan_key,
+            "progress_key": None,
+            "epoch": following.epoch,
+        }
+        writes: list[Write] = [self._update(record, attributes)]
+        if record.locked_service is not None:
+            writes.append(Check(items.lock_key(record.locked_service), has_entry("holders", record.operation_id)))
+        if new is not None:
+            next_in_line = Condition(
+                "attribute_not_exists(pk) OR #c_last = :c_last", {"#c_last": "last_release"}, {":c_last": new.last_release - 1}
+            )
+            writes.append(Put(items.service_key(new.name), items.service_item(new), next_in_line))
         self._transact(writes)
         return following
+
+    def record_progress(self, record: OperationRecord, progress_key: str) -> OperationRecord:
+        """How far a long worker came, for whoever goes on with it."""
+        self._transact([self._update(record, {"progress_key": progress_key})])
+        return replace(record, progress_key=progress_key)
 
     def record_failure(
         self, record: OperationRecord, failure: Refusal, *, calls_ended: bool, moved: Mapping[FunctionArn, str]
@@ -163,11 +174,17 @@ class Journal:
 
     # Per-function items: only joining and publishing write them.
 
-    def join(self, record: OperationRecord, claims: Mapping[FunctionArn, Claim]) -> None:
-        """Claim functions, in chunks. After ClaimLost some chunks may be written: compensation puts them back."""
+    def join(self, record: OperationRecord, service: ServiceName, claims: Mapping[FunctionArn, Claim]) -> None:
+        """Claim functions, in chunks. After ClaimLost some chunks may be written: compensation puts them back.
+
+        That a service has had a function is remembered beside the claim and stays: its versions must be found by every sweep.
+        """
         arns = list(claims)
-        for start in range(0, len(arns), _CHUNK):
-            chunk = arns[start : start + _CHUNK]
+        per_chunk = (_CHUNK - 1) // 2
+        for start in range(0, len(arns), per_chunk):
+            chunk = arns[start : start + per_chunk]
+            known = Put(items.known_service_key(service), {"service": service})
+            members = [Put(items.member_key(service, arn), items.member_item(arn, claims[arn].function)) for arn in chunk]
             writes: list[Write] = [self._mandate(record)]
             for arn in chunk:
                 mine = Condition(
@@ -177,7 +194,7 @@ class Journal:
                 )
                 writes.append(Put(items.claim_key(arn), items.claim_item(claims[arn]), mine))
             try:
-                self._table.transact(writes)
+                self._table.transact([*writes, *members, known])
             except TransactionRefused as refused:
                 if 0 in refused.failed:
                     raise Superseded(f"operation {record.operation_id} went on without this worker") from refused
@@ -231,8 +248,8 @@ class Journal:
         writes: list[Write] = [self._update(record, {"published": items.published_attribute(published)})]
         if new:
             item = items.release_item(release, record.operation_id, iso(self._clock.now()))
-            writes.append(Put(items.release_key(record.service, release.number), item))
-            digest = items.release_digest_key(record.service, release.digest)
+            writes.append(Put(items.release_key(_known(record.service), release.number), item))
+            digest = items.release_digest_key(_known(record.service), release.digest)
             writes.append(Put(digest, {"release": release.number}))
         if give_back:
             self._with_lock(record, writes, lambda lock: lock_rules.release(lock, record.operation_id, give_back))
@@ -244,30 +261,67 @@ class Journal:
 
     def ask_for_lock(self, record: OperationRecord, slots: frozenset[str]) -> Answer:
         """Grant, queue or give up, in one conditional write that also checks that the operation has not ended."""
-        wish = Entry(
-            operation_id=record.operation_id,
-            operation=record.kind.value,
-            slots=slots,
-            since=record.asked_at,
-            gives_up_at=record.asked_at + record.lock_wait_seconds,
-        )
+        service = _known(record.service)
+        wish = _entry(record, slots, record.asked_at)
         for _ in range(_LOCK_ATTEMPTS):
-            lock = self._store.lock(record.service)
+            lock = self._store.lock(service)
             changed, answer = lock_rules.ask(lock, wish, self._clock.now())
             if changed == lock:
                 return answer
-            writes: list[Write] = [
-                Check(items.operation_key(record.operation_id), lacks("ended_at")),
-                self._lock_put(record, lock, changed),
-            ]
-            try:
-                self._table.transact(writes)
+            not_ended = Check(items.operation_key(record.operation_id), lacks("ended_at"))
+            if self._changed_lock([not_ended], service, lock, changed):
                 return answer
-            except TransactionRefused as refused:
-                if 0 in refused.failed:
-                    raise Superseded(f"operation {record.operation_id} has ended already") from refused
-                self._step_aside()
-        raise Unanswered(f"asking for the lock of service {record.service}", "others were faster every time")
+        raise Unanswered(f"asking for the lock of service {service}", "others were faster every time")
+
+    def ask_to_collect(self, record: OperationRecord, service: ServiceName) -> tuple[OperationRecord, Answer]:
+        """Ask for ``collect`` of one service after the other, with new patience for each; the answer comes with the mandate."""
+        following = replace(record, epoch=record.epoch + 1, phase=Phase.COLLECT, collecting=service)
+        attributes = {"epoch": following.epoch, "phase": following.phase.value, "collecting": service}
+        for _ in range(_LOCK_ATTEMPTS):
+            lock = self._store.lock(service)
+            now = self._clock.now()
+            since = next((waiter.since for waiter in lock.queue if waiter.operation_id == record.operation_id), now)
+            changed, answer = lock_rules.ask(lock, _entry(record, frozenset({lock_rules.COLLECT}), since), now)
+            if self._changed_lock([self._update(record, attributes)], service, lock, changed):
+                return following, answer
+        raise Unanswered(f"asking for the lock of service {service}", "others were faster every time")
+
+    def let_go(self, record: OperationRecord, progress_key: str) -> OperationRecord:
+        """Let others in between two batches of a sweep, with what the batch did on record."""
+        update = self._update(record, {"progress_key": progress_key, "collecting": None})
+        self._with_lock(record, [update], lambda lock: lock_rules.release(lock, record.operation_id), must_hold=False)
+        return replace(record, progress_key=progress_key, collecting=None)
+
+    # Tearing down: what was recorded is taken off the record again, piece by piece, so that a worker that died can be followed.
+
+    def record_tearing_down(self, record: OperationRecord, stage: Stage) -> None:
+        """From now on the stage's aliases may be gone."""
+        following = replace(stage, tearing_down=True)
+        self._transact([self._mandate(record), *self._stage_writes(record, following, None)])
+
+    def forget_stage(self, record: OperationRecord, stage: Stage, movement: Movement) -> None:
+        """The stage is gone; its ledger stays, with the movement that says so."""
+        self._transact([self._mandate(record), *self._gone(record, stage, movement)])
+
+    def forget_items(self, record: OperationRecord, keys: Sequence[Key]) -> None:
+        for start in range(0, len(keys), _CHUNK):
+            self._transact([self._mandate(record), *(Delete(key) for key in keys[start : start + _CHUNK])])
+
+    def commit_teardown(self, record: OperationRecord, stage: Stage, movement: Movement, end: End) -> OperationRecord:
+        """``converging -> committed`` and the end, with the stage's last movement."""
+        attributes = {"committed_at": iso(self._clock.now())}
+        return self._end(record, Status.COMMITTED, end, self._gone(record, stage, movement), attributes)
+
+    def commit_service_teardown(self, record: OperationRecord, end: End) -> OperationRecord:
+        """The same for a whole service, of which stages and everything else are off the record already."""
+        attributes = {"committed_at": iso(self._clock.now())}
+        service = _known(record.service)
+        extra = [Delete(items.service_key(service)), Delete(items.known_service_key(service))]
+        return self._end(record, Status.COMMITTED, end, extra, attributes, forget_lock=True)
+
+    def _gone(self, record: OperationRecord, stage: Stage, movement: Movement) -> list[Write]:
+        service = _known(record.service)
+        return [Delete(items.stage_key(service, stage.name), has("revision", stage.revision)), _movement_put(service, movement)]
 
     # The end.
 
@@ -279,7 +333,7 @@ class Journal:
         if end is None:
             following = replace(record, status=status, epoch=record.epoch + 1)
             update = self._update(record, {**attributes, "status": status.value, "epoch": following.epoch})
-            lock_held = Check(items.lock_key(record.service), has_entry("holders", record.operation_id))
+            lock_held = Check(items.lock_key(_known(record.service)), has_entry("holders", record.operation_id))
             self._transact([update, lock_held, *extra])
             return following
         return self._end(record, status, end, extra, attributes)
@@ -289,14 +343,25 @@ class Journal:
         return self._end(record, status, end, self._stage_writes(record, stage, None), {})
 
     def _end(
-        self, record: OperationRecord, status: Status, end: End, extra: Sequence[Write], attributes: Mapping[str, Any]
+        self,
+        record: OperationRecord,
+        status: Status,
+        end: End,
+        extra: Sequence[Write],
+        attributes: Mapping[str, Any],
+        *,
+        forget_lock: bool = False,
     ) -> OperationRecord:
         if not may_become(record.status, status):
             raise AssertionError(f"operation {record.operation_id} cannot go from {record.status} to {status}")
         ended = items.end_attributes(end, iso(self._clock.now()))
         update = self._update(record, {**attributes, **ended, "status": status.value, "epoch": record.epoch + 1})
-        holding = status in (Status.COMMITTED, Status.ENDED)
-        self._with_lock(record, [update, *extra], lambda lock: lock_rules.release(lock, record.operation_id), must_hold=holding)
+        if record.locked_service is None:
+            self._transact([update, *extra])
+        else:
+            holding = status in (Status.COMMITTED, Status.ENDED)
+            let_go = functools.partial(lock_rules.release, operation_id=record.operation_id)
+            self._with_lock(record, [update, *extra], let_go, must_hold=holding, forget=forget_lock)
         return replace(record, status=status, end=end, epoch=record.epoch + 1)
 
     def _stage_writes(self, record: OperationRecord, stage: Stage | None, movement: Movement | None) -> list[Write]:
@@ -305,10 +370,9 @@ class Journal:
         if stage is not None:
             condition = absent() if stage.revision == 0 else has("revision", stage.revision)
             following = replace(stage, revision=stage.revision + 1)
-            writes.append(Put(items.stage_key(record.service, stage.name), items.stage_item(following), condition))
+            writes.append(Put(items.stage_key(_known(record.service), stage.name), items.stage_item(following), condition))
         if movement is not None:
-            key = items.movement_key(record.service, movement.stage, movement.number)
-            writes.append(Put(key, items.movement_item(movement), absent()))
+            writes.append(_movement_put(_known(record.service), movement))
         return writes
 
     # Pieces of transactions.
@@ -324,12 +388,27 @@ class Journal:
     def _update(self, record: OperationRecord, attributes: Mapping[str, Any]) -> Update:
         return Update(items.operation_key(record.operation_id), attributes, self._mandate(record).condition)
 
-    def _lock_same(self, record: OperationRecord, seen: Lock) -> Check:
-        return Check(items.lock_key(record.service), absent() if seen.revision == 0 else has("revision", seen.revision))
-
-    def _lock_put(self, record: OperationRecord, seen: Lock, changed: Lock) -> Put:
-        condition = absent() if seen.revision == 0 else has("revision", seen.revision)
-        return Put(items.lock_key(record.service), items.lock_item(replace(changed, revision=seen.revision + 1)), condition)
+    def _changed_lock(
+        self, writes: Sequence[Write], service: ServiceName, seen: Lock, changed: Lock, *, forget: bool = False
+    ) -> bool:
+        """Do ``writes`` and put the lock from ``seen`` to ``changed``, together; False if others changed the lock first."""
+        as_seen = absent() if seen.revision == 0 else has("revision", seen.revision)
+        key = items.lock_key(service)
+        # Checked also where nothing is to be changed: a grant that comes in right now would else outlive the operation.
+        lock: Write = Check(key, as_seen)
+        if changed != seen:
+            lock = Put(key, items.lock_item(replace(changed, revision=seen.revision + 1)), as_seen)
+        if forget and not (changed.holders or changed.queue):
+            lock = Delete(key, as_seen)
+        try:
+            self._table.transact([*writes, lock])
+            return True
+        except TransactionRefused as refused:
+            if refused.failed != {len(writes)}:
+                keys = ", ".join(writes[index].key.sk for index in sorted(refused.failed - {len(writes)}))
+                raise Superseded(f"{keys} changed in the meantime") from refused
+            self._step_aside()
+            return False
 
     def _transact(self, writes: Sequence[Write]) -> None:
         try:
@@ -345,21 +424,30 @@ class Journal:
         change: Callable[[Lock], Lock],
         *,
         must_hold: bool = True,
+        forget: bool = False,
     ) -> None:
         """Do ``writes`` and change the lock, together. Others that change the lock at the same time only make it try again."""
+        service = _known(record.locked_service)
         for _ in range(_LOCK_ATTEMPTS):
-            seen = self._store.lock(record.service)
+            seen = self._store.lock(service)
             if must_hold and not lock_rules.holds(seen, record.operation_id, frozenset()):
                 raise Superseded(f"operation {record.operation_id} does not hold its lock any more")
-            changed = change(seen)
-            # Also where nothing is to be let go of: a grant that comes in right now would else outlive the operation.
-            lock_write = self._lock_same(record, seen) if changed == seen else self._lock_put(record, seen, changed)
-            try:
-                self._table.transact([*writes, lock_write])
+            if self._changed_lock(writes, service, seen, change(seen), forget=forget):
                 return
-            except TransactionRefused as refused:
-                if refused.failed != {len(writes)}:
-                    keys = ", ".join(writes[index].key.sk for index in sorted(refused.failed - {len(writes)}))
-                    raise Superseded(f"{keys} changed in the meantime") from refused
-                self._step_aside()
-        raise Unanswered(f"changing the lock of service {record.service}", "others were faster every time")
+        raise Unanswered(f"changing the lock of service {service}", "others were faster every time")
+
+
+def _known(service: ServiceName | None) -> ServiceName:
+    """Only a sweep of all services is about none in particular, and it takes one lock after the other."""
+    if service is None:
+        raise AssertionError("this operation is about no service in particular")
+    return service
+
+
+def _entry(record: OperationRecord, slots: frozenset[str], since: float) -> Entry:
+    """The operation as the lock knows it."""
+    return Entry(record.operation_id, record.kind.value, slots, since, gives_up_at=since + record.lock_wait_seconds)
+
+
+def _movement_put(service: ServiceName, movement: Movement) -> Put:
+    return Put(items.movement_key(service, movement.stage, movement.number), items.movement_item(movement), absent())

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stagekeeper.aws.clock import Clock
-from stagekeeper.aws.errors import CallFailed, NotThere, Unanswered, error_code, is_throttle, spelled, translated
-from stagekeeper.aws.pace import GET_FUNCTION_PER_SECOND, SHARED_PER_SECOND, Pace
+from stagekeeper.aws.errors import AlreadyThere, CallFailed, NotThere, Unanswered, error_code, is_throttle, spelled, translated
+from stagekeeper.aws.pace import GET_FUNCTION_PER_SECOND, SHARED_PER_SECOND, SWEEP_PER_SECOND, Pace
 from stagekeeper.domain.configuration import canonical, digest
 from stagekeeper.domain.converge import AliasSeen
-from stagekeeper.domain.facts import Absent, Artifact, LatestSeen, Unreadable, VersionSeen
+from stagekeeper.domain.facts import Absent, Artifact, Image, LatestSeen, Unreadable, VersionSeen
 from stagekeeper.domain.model import Content, FunctionArn, VersionNumber
 from stagekeeper.domain.operation import ALIAS_CALL_TIMEOUT, CONNECT_TIMEOUT, PUBLISH_CALL_TIMEOUT
 
@@ -100,10 +100,20 @@ class LambdaClients:
 class LambdaApi:
     """See the module. Safe to use from several threads."""
 
-    def __init__(self, clients: LambdaClients, clock: Clock) -> None:
+    def __init__(self, clients: LambdaClients, clock: Clock, shared_per_second: float = SHARED_PER_SECOND) -> None:
         self._clients = clients
-        self._shared = Pace(clock, SHARED_PER_SECOND)
+        self._clock = clock
+        self._shared = Pace(clock, shared_per_second)
         self._get_function = Pace(clock, GET_FUNCTION_PER_SECOND)
+
+    def unhurried(self) -> LambdaApi:
+        """The same for work that nobody waits for: it leaves most of the shared budget to others."""
+        return LambdaApi(self._clients, self._clock, SWEEP_PER_SECOND)
+
+    @property
+    def region(self) -> str:
+        """The Region whose functions it reaches."""
+        return self._clients.read.meta.region_name
 
     # Facts, from GetFunction: it has a budget of its own.
 
@@ -117,11 +127,12 @@ class LambdaApi:
             return LatestBusy(f"State {state}, LastUpdateStatus {update}")
         reason = None
         if state == "Failed":
-            reason = f"State Failed: {answer.get('StateReason', 'no reason given')}"
+            reason = _reason(f"State Failed: {answer.get('StateReason', 'no reason given')}")
         elif update == "Failed":
-            reason = str(answer.get("LastUpdateStatusReason", "no reason given"))
-        if (hidden := _hidden_environment(answer)) is not None:
-            return Unreadable(f"the environment of function {function_name}", hidden)
+            reason = _reason(answer.get("LastUpdateStatusReason", "no reason given"))
+        if (hidden := _hidden(answer)) is not None:
+            what, why = hidden
+            return Unreadable(f"{what} of function {function_name}", why)
         configuration = canonical(answer)
         return LatestSeen(
             arn=FunctionArn(unqualified(str(answer["FunctionArn"]))),
@@ -190,15 +201,49 @@ class LambdaApi:
 
     def versions(self, arn: FunctionArn) -> list[VersionListed]:
         """Every published version, all pages of 50. Raises CallFailed."""
-        found: list[VersionListed] = []
+        return [VersionListed(each) for each in self._versions(arn)]
+
+    def code_sizes(self, arn: FunctionArn) -> dict[VersionNumber, int]:
+        """Every published version with the size of its code in bytes, all pages of 50. Raises CallFailed."""
+        return {VersionNumber.parse(str(each["Version"])): int(each["CodeSize"]) for each in self._versions(arn)}
+
+    def _versions(self, arn: FunctionArn) -> Iterator[Mapping[str, Any]]:
+        call = partial(self._clients.alias.list_versions_by_function, FunctionName=arn)
+        listed = self._pages(f"listing versions of {arn}", call, "Versions")
+        return (version for version in listed if version["Version"] != "$LATEST")
+
+    def aliased(self, arn: FunctionArn) -> dict[VersionNumber, list[str]]:
+        """The names of all aliases, by each version they give traffic to: as target or by weight. Raises CallFailed."""
+        found: dict[VersionNumber, list[str]] = {}
+        call = partial(self._clients.alias.list_aliases, FunctionName=arn)
+        for alias in self._pages(f"listing aliases of {arn}", call, "Aliases"):
+            weighted = alias.get("RoutingConfig", {}).get("AdditionalVersionWeights") or {}
+            for number in {alias["FunctionVersion"], *weighted} - {"$LATEST"}:
+                found.setdefault(VersionNumber.parse(number), []).append(str(alias["Name"]))
+        return found
+
+    def provisioned(self, arn: FunctionArn) -> list[str]:
+        """The qualifiers (alias names and version numbers) with provisioned concurrency. Raises CallFailed."""
+        call = partial(self._clients.alias.list_provisioned_concurrency_configs, FunctionName=arn)
+        what = f"listing provisioned concurrency of {arn}"
+        listed = self._pages(what, call, "ProvisionedConcurrencyConfigs")
+        return [str(config["FunctionArn"]).rpartition(":")[2] for config in listed]
+
+    def urls(self, arn: FunctionArn) -> list[str]:
+        """The qualifiers that have a function URL; the unqualified function is the empty text. Raises CallFailed."""
+        call = partial(self._clients.alias.list_function_url_configs, FunctionName=arn)
+        listed = self._pages(f"listing function URLs of {arn}", call, "FunctionUrlConfigs")
+        return [str(config["FunctionArn"])[len(unqualified(str(config["FunctionArn"]))) + 1 :] for config in listed]
+
+    def _pages(self, what: str, call: Callable[..., Any], member: str) -> Iterator[Mapping[str, Any]]:
+        """Everything a list holds, 50 at a time, which is the most that AWS gives."""
         marker: str | None = None
         while True:
-            page: dict[str, Any] = {"FunctionName": arn, "MaxItems": 50, **({"Marker": marker} if marker else {})}
-            answer = self._read(f"listing versions of {arn}", partial(self._clients.alias.list_versions_by_function, **page))
-            found += [VersionListed(version) for version in answer["Versions"] if version["Version"] != "$LATEST"]
+            answer = self._read(what, partial(call, MaxItems=50, **({"Marker": marker} if marker else {})))
+            yield from answer[member]
             marker = answer.get("NextMarker")
             if not marker:
-                return found
+                return
 
     def highest_version(self, arn: FunctionArn) -> int:
         """The highest version number of a function, 0 if nothing was ever published. Raises CallFailed."""
@@ -238,6 +283,25 @@ class LambdaApi:
             call = partial(self._clients.alias.delete_alias, FunctionName=arn, Name=name)
             self._paced(f"deleting alias {name} of {arn}", call, still_mine)
 
+    def delete_version(self, arn: FunctionArn, version: VersionNumber, still_mine: Guard) -> str | None:
+        """Delete one published version; None when it is gone, else why it stays for now.
+
+        ``version`` cannot be spelled ``$LATEST`` and is never left out: without it this call deletes the function.
+        """
+        call = partial(self._clients.alias.delete_function, FunctionName=arn, Qualifier=str(version))
+        try:
+            self._paced(f"deleting version {version} of {arn}", call, still_mine)
+        except NotThere:
+            return None
+        except AlreadyThere as error:
+            return f"AWS keeps it: {error.why}"
+        except CallFailed as error:
+            # Lambda@Edge removes its replicas hours after the last distribution let go of the version.
+            if "replicated function" not in error.why:
+                raise
+            return "Lambda@Edge still has replicas of it; the next sweep tries again"
+        return None
+
     def update_configuration(self, arn: FunctionArn, members: Mapping[str, Any], revision_id: str, still_mine: Guard) -> None:
         """Change members of $LATEST's configuration. Takes a while; see ``latest``.
 
@@ -256,13 +320,19 @@ class LambdaApi:
             raise type(error)(what, why) from None
 
     def update_code_and_publish(
-        self, arn: FunctionArn, artifact: Artifact, architectures: Sequence[str], revision_id: str, still_mine: Guard
+        self, arn: FunctionArn, artifact: Artifact | Image, architectures: Sequence[str], revision_id: str, still_mine: Guard
     ) -> VersionMade:
-        """Put code from S3 into $LATEST and publish it, in one call."""
-        where: dict[str, Any] = {"S3Bucket": artifact.bucket, "S3Key": artifact.key}
-        if artifact.object_version is not None:
-            where["S3ObjectVersion"] = artifact.object_version
-        where["Architectures"] = list(architectures)
+        """Put code from S3, or a container image, into $LATEST and publish it, in one call."""
+        where: dict[str, Any] = {"Architectures": list(architectures)}
+        match artifact:
+            case Image(uri=uri):
+                where["ImageUri"] = uri
+            case Artifact(bucket, key, object_version):
+                where |= {"S3Bucket": bucket, "S3Key": key}
+                if object_version is not None:
+                    where["S3ObjectVersion"] = object_version
+            case _:
+                assert_never(artifact)
         answer = self._paced(
             f"updating the code of {arn}",
             lambda: self._clients.publish.update_function_code(FunctionName=arn, Publish=True, RevisionId=revision_id, **where),
@@ -304,15 +374,25 @@ def _nobody_minds() -> None:
     """Reads need no mandate."""
 
 
-def _hidden_environment(answer: Mapping[str, Any]) -> str | None:
-    """Why AWS left the environment's values out of an answer: it does so, without failing, where it may not decrypt them."""
-    error = answer.get("Environment", {}).get("Error")
-    return None if error is None else f"{error.get('ErrorCode')}: {error.get('Message')}"
+def _reason(told: object) -> str:
+    """AWS's sentence without its full stop: it goes into a sentence of ours."""
+    return str(told).rstrip(". ")
+
+
+def _hidden(answer: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What AWS left out of an answer, and why: it does so, without failing, where it may not decrypt an environment, or could
+    not read the settings of a container image."""
+    for member, what in (("Environment", "the environment"), ("ImageConfigResponse", "the image configuration")):
+        error = answer.get(member, {}).get("Error")
+        if error is not None:
+            return what, _reason(f"{error.get('ErrorCode')}: {error.get('Message')}")
+    return None
 
 
 def _made(answer: Mapping[str, Any]) -> VersionMade:
-    if (hidden := _hidden_environment(answer)) is not None:
-        raise CallFailed(f"reading the environment of {answer['FunctionArn']}", hidden)
+    if (hidden := _hidden(answer)) is not None:
+        what, why = hidden
+        raise CallFailed(f"reading {what} of {answer['FunctionArn']}", why)
     return VersionMade(
         version=VersionNumber.parse(str(answer["Version"])),
         content=Content(str(answer["CodeSha256"]), digest(canonical(answer))),

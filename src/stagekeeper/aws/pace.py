@@ -12,6 +12,7 @@ from stagekeeper.aws.clock import Clock
 
 SHARED_PER_SECOND = 15.0
 GET_FUNCTION_PER_SECOND = 90.0  # of 100, so that others of the account find the door open
+SWEEP_PER_SECOND = 2.0  # nobody waits for a sweep, and others need the budget
 SLOWEST_PER_SECOND = 1.0
 #: A whole second without a throttle doubles the pace again, up to where it began.
 RECOVERY_SECONDS = 2.0

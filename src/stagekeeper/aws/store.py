@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from stagekeeper.aws import items
-from stagekeeper.aws.table import MalformedItem, Put, Table
+from stagekeeper.aws.clock import epoch
+from stagekeeper.aws.table import Key, MalformedItem, Put, Table
 from stagekeeper.domain.lock import Lock
 from stagekeeper.domain.model import (
     Claim,
     Content,
     FunctionArn,
+    LogicalName,
     OperationId,
     Release,
     ReleaseNumber,
@@ -21,7 +25,20 @@ from stagekeeper.domain.model import (
     VersionNumber,
 )
 from stagekeeper.domain.operation import Status
+from stagekeeper.domain.reach import PastMovement
 from stagekeeper.domain.record import OperationRecord
+
+T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741  # an item, or None where there is none
+
+
+@dataclass(frozen=True, slots=True)
+class VersionOnRecord:
+    """``published_by`` is None for a version that somebody else published; ``recorded_at`` in epoch seconds."""
+
+    content: Content
+    published_by: OperationId | None
+    recorded_at: float
 
 
 class Store:
@@ -32,58 +49,108 @@ class Store:
 
     def service(self, service: ServiceName) -> Service | None:
         item = self._table.get(items.service_key(service))
-        return None if item is None else items.service_of(item)
+        return None if item is None else _as(items.service_of, item)
 
     def stage(self, service: ServiceName, stage: StageName) -> Stage | None:
         item = self._table.get(items.stage_key(service, stage))
-        return None if item is None else items.stage_of(item)
+        return None if item is None else _as(items.stage_of, item)
 
     def stages(self, service: ServiceName) -> list[Stage]:
-        return [items.stage_of(item) for item in self._table.query(f"SERVICE#{service}", "STAGE#")]
+        return [_as(items.stage_of, item) for item in self._table.query(f"SERVICE#{service}", "STAGE#")]
+
+    def services(self) -> list[ServiceName]:
+        """Every service that ever claimed a function and was not torn down."""
+        return [_as(items.known_service_of, item) for item in self._table.query(items.SERVICES, "SERVICE#")]
+
+    def members(self, service: ServiceName) -> dict[FunctionArn, LogicalName]:
+        """Every function that was ever claimed for the service, by its last name there."""
+        return dict(_as(items.member_of, item) for item in self._table.query(f"SERVICE#{service}", "FUNCTION#"))
+
+    def releases(self, service: ServiceName) -> list[Release]:
+        return [_as(items.release_of, item) for item in self._table.query(f"SERVICE#{service}", "RELEASE#")]
+
+    def movements(self, service: ServiceName) -> list[PastMovement]:
+        """The ledgers of all stages, those of torn-down ones included."""
+        return [_as(items.past_movement_of, item) for item in self._table.query(f"SERVICE#{service}", "MOVEMENT#")]
+
+    def last_movement(self, service: ServiceName, stage: StageName) -> int:
+        """The number of the newest line of a stage's ledger, 0 if it has none. A stage that is made again goes on with it."""
+        item = self._table.last(f"SERVICE#{service}", f"MOVEMENT#{stage}#")
+        return 0 if item is None else _as(items.past_movement_of, item).number
+
+    def versions(self, arn: FunctionArn) -> dict[VersionNumber, VersionOnRecord]:
+        """The ledger of a function: every version that was recorded, whoever published it."""
+        return dict(_as(_version_of, item) for item in self._table.query(f"FUNCTION#{arn}", "VERSION#"))
 
     def release(self, service: ServiceName, number: ReleaseNumber) -> Release | None:
         item = self._table.get(items.release_key(service, number))
-        return None if item is None else items.release_of(item)
+        return None if item is None else _as(items.release_of, item)
+
+    def release_keys(self, service: ServiceName) -> list[Key]:
+        """Where all releases of a service lie, and what finds them by their content."""
+        return self._table.keys(f"SERVICE#{service}", "RELEASE")
+
+    def function_keys(self, arn: FunctionArn) -> list[Key]:
+        """Everything on record about a function: its claim, its versions, its contents."""
+        return self._table.keys(f"FUNCTION#{arn}")
 
     def release_with(self, service: ServiceName, digest: str) -> Release | None:
         """The release whose content has this digest."""
         pointer = self._table.get(items.release_digest_key(service, digest))
         if pointer is None:
             return None
-        release = self.release(service, ReleaseNumber(pointer["release"]))
+        number = _as(items.release_number_of, pointer)
+        release = self.release(service, number)
         if release is None:
-            raise MalformedItem(f"release r{pointer['release']} of service {service} is named by its digest but is not there")
+            raise MalformedItem(f"release r{number} of service {service} is named by its digest but is not there")
         return release
 
     def lock(self, service: ServiceName) -> Lock:
-        return items.lock_of(self._table.get(items.lock_key(service)))
+        return _as(items.lock_of, self._table.get(items.lock_key(service)))
 
     def operation(self, operation_id: OperationId) -> OperationRecord | None:
         item = self._table.get(items.operation_key(operation_id))
-        return None if item is None else items.operation_of(item)
+        return None if item is None else _as(items.operation_of, item)
 
     def claims(self, arns: Iterable[FunctionArn]) -> dict[FunctionArn, Claim]:
         keys = {items.claim_key(arn): arn for arn in arns}
-        return {keys[key]: items.claim_of(item) for key, item in self._table.get_many(keys).items()}
+        return {keys[key]: _as(items.claim_of, item) for key, item in self._table.get_many(keys).items()}
 
     def realisations(self, wanted: Sequence[tuple[FunctionArn, Content]]) -> dict[tuple[FunctionArn, Content], VersionNumber]:
         """For each function and content the version that carries it, where one is on record."""
         keys = {items.content_key(arn, content): (arn, content) for arn, content in wanted}
-        return {keys[key]: VersionNumber(item["version"]) for key, item in self._table.get_many(keys).items()}
+        return {keys[key]: _as(items.version_number_of, item) for key, item in self._table.get_many(keys).items()}
 
     def failed_operations(self, operation_ids: Iterable[OperationId]) -> frozenset[OperationId]:
         """Those that were to write $LATEST and did not succeed; one without a record counts as failed."""
         keys = {items.operation_key(operation_id): operation_id for operation_id in operation_ids}
         found = self._table.get_many(keys)
-        failed = {Status.COMPENSATING.value, Status.COMPENSATED.value}
-        attention = Status.NEEDS_ATTENTION.value
         return frozenset(
-            operation_id
-            for key, operation_id in keys.items()
-            if (item := found.get(key)) is None
-            or item["status"] in failed
-            or (item["status"] == attention and "committed_at" not in item)
+            operation_id for key, operation_id in keys.items() if (item := found.get(key)) is None or _as(_came_to_nothing, item)
         )
+
+
+def _came_to_nothing(item: Mapping[str, Any]) -> bool:
+    status = Status(item["status"])
+    midway = status is Status.NEEDS_ATTENTION and "committed_at" not in item
+    return midway or status in (Status.COMPENSATING, Status.COMPENSATED)
+
+
+def _version_of(item: Mapping[str, Any]) -> tuple[VersionNumber, VersionOnRecord]:
+    return VersionNumber(item["version"]), VersionOnRecord(
+        content=Content(item["code"], item["configuration"]),
+        published_by=None if item["published_by"] is None else OperationId(item["published_by"]),
+        recorded_at=epoch(item["recorded_at"]),
+    )
+
+
+def _as(make: Callable[[I], T], item: I) -> T:
+    """An item as the value it stands for. What is not as it was written is a fact of its own, and no fault of the reader's."""
+    try:
+        return make(item)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        place = f"{item.get('pk')} / {item.get('sk')}" if isinstance(item, Mapping) else "an item"
+        raise MalformedItem(f"item {place} is damaged: {type(error).__name__}: {error}") from error
 
 
 class ObjectHashes:
@@ -95,7 +162,7 @@ class ObjectHashes:
 
     def recall(self, identity: str) -> str | None:
         item = self._table.get(items.object_key(identity))
-        return None if item is None else str(item["sha256"])
+        return None if item is None else _as(items.object_hash_of, item)
 
     def remember(self, identity: str, sha256: str) -> None:
         if not self._read_only:

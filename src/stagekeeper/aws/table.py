@@ -182,6 +182,38 @@ class Table:
         except (ClientError, BotoCoreError) as error:
             raise self._failed("reading", sk_prefix, error) from error
 
+    def keys(self, pk: str, sk_prefix: str | None = None) -> list[Key]:
+        """The keys of all items of a partition, or of those whose sort key begins so."""
+        condition, values = "pk = :pk", {":pk": pk}
+        if sk_prefix is not None:
+            condition, values = f"{condition} AND begins_with(sk, :sk)", {**values, ":sk": sk_prefix}
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            ProjectionExpression="pk, sk",
+            ConsistentRead=True,
+        )
+        try:
+            return [Key(str(item["pk"]), str(item["sk"])) for page in pages for item in page["Items"]]
+        except (ClientError, BotoCoreError) as error:
+            raise self._failed("reading", pk, error) from error
+
+    def last(self, pk: str, sk_prefix: str) -> dict[str, Any] | None:
+        """The last item of a partition whose sort key begins so; None if there is none."""
+        try:
+            answer = self._client.query(
+                TableName=self._name,
+                KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+                ExpressionAttributeValues={":pk": pk, ":sk": sk_prefix},
+                ConsistentRead=True,
+                ScanIndexForward=False,
+                Limit=1,
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise self._failed("reading", sk_prefix, error) from error
+        return next((_plain_item(Key(pk, str(item["sk"])), item) for item in answer["Items"]), None)
+
     def transact(self, writes: Sequence[Write]) -> None:
         """All of the writes or none. Raises TransactionRefused if a condition did not hold.
 

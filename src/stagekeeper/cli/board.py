@@ -6,9 +6,10 @@ Every fact is in the text; colours only help. Must not know where the record is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -22,7 +23,16 @@ SHOWN_WAY_BACK = 5
 #: Columns of a "terminal" that is a file or a pipe: there nothing is cut or wrapped.
 _WIDE = 4000
 
-LEGEND = "Each cell: the version that the stage serves, and by which release. Way back: what a rollback reaches, the next first."
+#: A cell of more characters may be broken into lines in a terminal: a way back of more than two releases.
+_UNBROKEN = 9
+#: What rich draws for each column, and once more for a table.
+_COLUMN_FRAME = 3
+_TABLE_FRAME = 1
+
+LEGEND = (
+    "Each cell: the version that the stage serves, and by which release. Way back: what a rollback reaches, the next first. "
+    "This is the record; `verify` compares it with AWS."
+)
 MIXED = "MIXED: an operation failed and could not be put back everywhere; the cells show what is really served."
 
 
@@ -59,38 +69,95 @@ class Board:
 
 
 def show(board: Board, console: Console) -> None:
-    """Print the board; whole, whatever its width, where ``console`` is a file or a pipe."""
-    wide = console if console.is_terminal else Console(file=console.file, width=_WIDE, color_system=None)
-    wide.print(render(board))
+    """Print the board: in a terminal as several tables where one is too wide, else (a file, a pipe) whole, without colours."""
+    if console.is_terminal:
+        console.print(render(board, console.width))
+    else:
+        Console(file=console.file, width=_WIDE, color_system=None).print(render(board))
 
 
-def render(board: Board) -> Group:
-    """The board as rich takes it."""
-    table = RichTable()
-    table.add_column(f"service {board.service}", no_wrap=True)
-    for stage in board.stages:
-        name = f"{stage.name} MIXED" if stage.mixed else stage.name
-        table.add_column(Text(name, style="bold red" if stage.mixed else "bold"), no_wrap=True)
-    for name, arn in board.rows():
-        cells = [Text(board.cell(stage, arn), style=_style(stage, arn)) for stage in board.stages]
-        table.add_row(name, *cells)
-    table.add_section()
-    serves = [Text("-" if stage.release is None else f"r{stage.release}", style="bold") for stage in board.stages]
-    table.add_row("serves", *serves)
-    table.add_row("way back", *[_way_back(stage) for stage in board.stages])
+def render(board: Board, width: int | None = None) -> Group:
+    """The board as rich takes it, for a terminal of `width` columns or for a place where nothing is cut or wrapped."""
+    rows = board.rows()
+    titles = ["serves", "way back", *(["state"] if any(_state(stage) for stage in board.stages) else [])]
+    heading = _Column.of(Text(f"service {board.service}"), [Text(text) for text in [*(name for name, _ in rows), *titles]])
+    columns = [_column(board, stage, rows, titles) for stage in board.stages]
+    tables = [_table(part, len(rows), width is not None) for part in _parts(heading, columns, width)]
     notes = [LEGEND, *([MIXED] if any(stage.mixed for stage in board.stages) else []), *board.at_work()]
-    return Group(table, *[Text(note, style="dim" if note is LEGEND else "") for note in notes])
+    return Group(*tables, *[Text(note, style="dim" if note is LEGEND else "") for note in notes])
 
 
-def _way_back(stage: Stage) -> str:
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column from top to bottom, and how wide it is in a terminal."""
+
+    title: Text
+    cells: Sequence[Text]
+    width: int
+
+    @classmethod
+    def of(cls, title: Text, cells: Sequence[Text]) -> _Column:
+        # A cell may be broken between its words, so that one stage's long way back does not widen the table.
+        words = [word for cell in cells for word in cell.plain.split()]
+        short = [cell.plain for cell in cells if cell.cell_len <= _UNBROKEN]
+        return cls(title, cells, max(cell_len(text) for text in [title.plain, *words, *short]))
+
+
+def _column(board: Board, stage: Stage, rows: Sequence[tuple[LogicalName, FunctionArn]], titles: Sequence[str]) -> _Column:
     shown = [f"r{number}" for number in stage.way_back[:SHOWN_WAY_BACK]]
-    return " ".join([*shown, *(["..."] if len(stage.way_back) > SHOWN_WAY_BACK else [])]) or "-"
+    more = ["..."] if len(stage.way_back) > SHOWN_WAY_BACK else []
+    said = {
+        "serves": Text("-" if stage.release is None else f"r{stage.release}", style="bold"),
+        "way back": Text(" ".join([*shown, *more]) or "-"),
+        "state": Text(_state(stage) or "-", style="bold red" if stage.mixed else ""),
+    }
+    cells = [Text(board.cell(stage, arn), style=_style(board, stage, arn)) for _name, arn in rows]
+    title = Text(stage.name, style="bold red" if stage.mixed else "bold")
+    return _Column.of(title, [*cells, *(said[title] for title in titles)])
 
 
-def _style(stage: Stage, arn: FunctionArn) -> str:
+def _state(stage: Stage) -> str:
+    """What is out of the ordinary; empty for most stages."""
+    said = {"MIXED": stage.mixed, "tearing down": stage.tearing_down, "protected": stage.settings.protected}
+    return ", ".join(word for word, true in said.items() if true)
+
+
+def _style(board: Board, stage: Stage, arn: FunctionArn) -> str:
     if arn not in stage.aliases:
         return "dim"
-    return "red" if stage.mixed else "green"
+    if stage.mixed:
+        return "red"
+    return "yellow" if board.cell(stage, arn).endswith("(kept)") else "green"
+
+
+def _parts(heading: _Column, columns: Sequence[_Column], width: int | None) -> list[list[_Column]]:
+    """The columns, in order, in as few tables as a terminal of that width takes; each begins with the heading."""
+    if width is None:
+        return [[heading, *columns]]
+    heading = replace(heading, width=min(heading.width, width // 3))
+    room = width - _TABLE_FRAME - heading.width - _COLUMN_FRAME
+    parts: list[list[_Column]] = []
+    left = 0
+    for column in columns:
+        fitting = replace(column, width=max(1, min(column.width, room - _COLUMN_FRAME)))
+        left -= fitting.width + _COLUMN_FRAME
+        if not parts or left < 0:
+            parts.append([heading])
+            left = room - fitting.width - _COLUMN_FRAME
+        parts[-1].append(fitting)
+    return parts or [[heading]]
+
+
+def _table(columns: Sequence[_Column], functions: int, fitted: bool) -> RichTable:
+    table = RichTable()
+    for column in columns:
+        if fitted:
+            table.add_column(column.title, width=column.width, overflow="fold")
+        else:
+            table.add_column(column.title, no_wrap=True)
+    for index, cells in enumerate(zip(*(column.cells for column in columns), strict=True)):
+        table.add_row(*cells, end_section=index == functions - 1)
+    return table
 
 
 def _line(entry: Entry, does: str) -> str:

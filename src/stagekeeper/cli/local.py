@@ -39,7 +39,9 @@ def checkout() -> Path:
 @local_app.command()
 def start(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The loopback port to serve on.")] = DEFAULT_PORT,
-    keep: Annotated[bool, typer.Option("--keep", help="What is there survives `stop`.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="What is there survives `stop` and is there at the next `start --keep` on this port.")
+    ] = False,
     throttle: Annotated[
         bool, typer.Option("--throttle", envvar="STAGEKEEPER_LOCAL_THROTTLE", help="Lambda's budgets, as on AWS.")
     ] = False,
@@ -53,15 +55,25 @@ def start(
         ),
     ] = 0.2,
 ) -> None:
-    """Start an AWS on this machine and deploy the control plane on it."""
+    """Start an AWS on this machine and deploy the control plane on it.
+
+    With --keep, `stop` leaves what is there in .local/PORT/kept of the checkout, one such state for each port, and the next
+    `start --keep` on that port goes on with a copy of it. A start without --keep neither uses nor changes it. Whatever ends
+    the AWS otherwise (a crash, a reboot, a start that fails) leaves what the last `stop` kept. Remove the folder to begin
+    anew.
+
+    In flight at `stop`: executions that run become ABORTED, invocations are broken off, asynchronous ones that wait are
+    lost, a stack that CloudFormation is at stays *_IN_PROGRESS.
+    """
     progress = _Progress()
     with _sentences(), _terminated_as_interrupted():
         root = checkout()
         # Before anything is started: these are what a machine that was not set up lacks.
         instance.interpreter(root)
         deploy.sam_cli(root)
+        _tell(instance.clear_dead(root))
         progress.step(f"Starting the embedded AWS on port {port}")
-        started = instance.start(port, root, keep=keep, throttle=throttle, in_progress_seconds=in_progress_seconds)
+        started = instance.start(port, root, keep=keep, users=True, throttle=throttle, in_progress_seconds=in_progress_seconds)
         try:
             deployed = deploy.deploy_control_plane(started, progress.step)
             arn = deployed.outputs.get("StateMachineArn")
@@ -70,7 +82,7 @@ def start(
             started = instance.record(started, stack=deployed.stack, state_machine_arn=arn)
         except BaseException:
             progress.step("Stopping the embedded AWS again")
-            instance.stop(started)
+            instance.stop(started, discard=True)
             raise
         finally:
             progress.end()
@@ -79,13 +91,13 @@ def start(
 
 @local_app.command()
 def stop(port: AnyPort = None) -> None:
-    """Stop it, and remove what it wrote unless it was started with --keep."""
+    """Stop it, and remove what it wrote; with --keep, what is there is saved for the next `start --keep` on its port."""
     with _sentences():
         root = checkout()
         found = _chosen(root, port)
+        _tell(instance.clear_dead(root))
         if found is not None:
             instance.stop(found)
-        instance.clear_dead(root)
     where = "" if port is None else f" on port {port}"
     typer.echo(f"Nothing runs{where}." if found is None else f"Stopped the embedded AWS on port {found.port}.")
 
@@ -106,11 +118,17 @@ def status(port: AnyPort = None, as_json: Annotated[bool, typer.Option("--json",
 def _chosen(root: Path, port: int | None) -> Instance | None:
     if port is not None:
         return instance.find(root, port)
-    found = instance.running(root)
+    # Those of tests and of the demo end by themselves: they are found by their port only.
+    found = [each for each in instance.running(root) if each.users]
     if len(found) > 1:
         ports = ", ".join(str(each.port) for each in found)
         raise EmbeddedError(f"Several run, on the ports {ports}: say which with --port.")
     return found[0] if found else None
+
+
+def _tell(sentences: list[str]) -> None:
+    for sentence in sentences:
+        typer.echo(f"stagekeeper local: {sentence}", err=True)
 
 
 def _described(found: Instance | None) -> dict[str, Any]:
@@ -133,16 +151,21 @@ def _show(found: Instance) -> None:
         typer.echo("The control plane is not deployed on it (yet).")
     else:
         typer.echo(f"Stack {found.stack}, state machine {found.state_machine_arn}")
+    if found.keep:
+        typer.echo(f"What is there is kept at `stop` for the next `start --keep --port {found.port}`, in {found.kept}")
     typer.echo(f"Credentials {deploy.ROOT_KEY}/{deploy.ROOT_KEY} are the account's root. Log: {found.log}")
 
 
 @contextlib.contextmanager
 def _sentences() -> Iterator[None]:
-    """An EmbeddedError is for people: its sentence, and exit code 1."""
+    """What went wrong in a sentence, and exit code 1: an EmbeddedError is one, the system's own errors name the file."""
     try:
         yield
     except EmbeddedError as error:
         typer.echo(f"stagekeeper local: {error}", err=True)
+        raise typer.Exit(1) from None
+    except OSError as error:
+        typer.echo(f"stagekeeper local: {error.filename or 'The system'}: {error.strerror or error}.", err=True)
         raise typer.Exit(1) from None
 
 

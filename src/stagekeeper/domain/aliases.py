@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from stagekeeper.domain.facts import Absent, StageFacts, Unreadable, VersionSeen
-from stagekeeper.domain.model import FunctionArn, LogicalName, ServedAlias, StageName, VersionNumber
+from stagekeeper.domain.model import Claim, FunctionArn, LogicalName, ServedAlias, StageName, VersionNumber
 from stagekeeper.domain.plan import Drop, Keep, Move
 from stagekeeper.domain.refusal import Code, Refusal
 
@@ -50,6 +50,7 @@ class AliasPlan:
     drops: list[Drop] = field(default_factory=list)
     keeps: list[Keep] = field(default_factory=list)
     settled: dict[FunctionArn, ServedAlias] = field(default_factory=dict)
+    forgotten: list[FunctionArn] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -73,6 +74,7 @@ def plan_aliases(
         _plan_target(plan, stage_name, target, recorded.pop(target.arn, None), at.served[target.arn], overwrite)
     for arn, alias in recorded.items():
         if arn in left_out:
+            plan.forgotten.append(arn)
             continue
         seen = at.served[arn]
         problem = drift(stage_name, alias.function, arn, alias.version, seen)
@@ -83,7 +85,7 @@ def plan_aliases(
             plan.settled[arn] = alias
         elif problem is None:
             plan.keeps.append(Keep(alias.function, alias.version, keep_others))
-            plan.settled[arn] = alias
+            plan.settled[arn] = replace(alias, kept=True)
         else:
             # Overwriting says: what AWS serves is not what counts. A kept alias has no wanted version but the recorded one.
             back = Target(alias.function, arn, alias.version, "put back onto the recorded version")
@@ -115,7 +117,7 @@ def _plan_target(
     problem = drift(stage_name, target.function, target.arn, recorded.version, seen)
     if problem is None:
         if target.version == recorded.version:
-            plan.settled[target.arn] = recorded
+            plan.settled[target.arn] = replace(recorded, kept=False)
         else:
             move = Move(target.function, target.arn, recorded.version, recorded.revision_id, target.version, target.reason)
             plan.moves.append(move)
@@ -161,6 +163,24 @@ def drift(
         "changed it. Find out who; then repeat with on_drift: overwrite to take it back."
     )
     return Problem(Code.DRIFTED, sentence, f"{arn}:{stage_name}: recorded {recorded}, found {found}")
+
+
+def made_again(stage_name: StageName, moves: Iterable[Move]) -> list[str]:
+    """What is lost where an alias that a stage once had is made anew, for the operation's warnings."""
+    return [
+        f"the alias {stage_name} of function {move.function} is made again: its permissions, function URL, provisioned "
+        "concurrency and asynchronous configuration went with the old one and are not back"
+        for move in moves
+        if move.before is None
+    ]
+
+
+def owned_elsewhere(function: LogicalName, arn: FunctionArn, claim: Claim) -> Problem:
+    sentence = (
+        f"Function {function} ({arn}) belongs to service {claim.service}. A function has one owner: drop it from every stage "
+        "there (deploy without it) until no way back reaches it, then sweep that service, or tear that service down."
+    )
+    return Problem(Code.FUNCTION_OWNED_ELSEWHERE, sentence, f"{arn}: service {claim.service}")
 
 
 def unreadable(fact: Unreadable) -> Problem:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stagekeeper.domain.deploy import stage_moved
 from stagekeeper.domain.facts import StageFacts
 from stagekeeper.domain.model import ReleaseNumber, ServiceName, Settings, StageName
-from stagekeeper.domain.plan import Configured, Unchanged
+from stagekeeper.domain.plan import ConfigurePlan, Unchanged
 from stagekeeper.domain.refusal import Code, Refusal
 
 
@@ -22,7 +22,7 @@ class ConfigureWish:
     if_release: ReleaseNumber | None
 
 
-def configure(wish: ConfigureWish, at: StageFacts) -> Configured | Unchanged | Refusal:
+def configure(wish: ConfigureWish, at: StageFacts) -> ConfigurePlan | Unchanged | Refusal:
     """The stage's record as it is to be."""
     if at.service is None:
         return Refusal(
@@ -43,4 +43,6 @@ def configure(wish: ConfigureWish, at: StageFacts) -> Configured | Unchanged | R
         protected=now.protected if wish.protected is None else wish.protected,
         description=now.description if wish.description is None else wish.description,
     )
-    return Unchanged(at.stage.release) if settings == now else Configured(replace(at.stage, settings=settings))
+    if settings == now:
+        return Unchanged(at.stage.release)
+    return ConfigurePlan(wish.service, wish.stage, at.stage.revision, at.stage.release, settings)

@@ -6,18 +6,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from stagekeeper.domain.aliases import AliasPlan, Problem, Target, plan_aliases, refusal, served_versions, unreadable
+from stagekeeper.domain.aliases import (
+    AliasPlan,
+    Problem,
+    Target,
+    made_again,
+    owned_elsewhere,
+    plan_aliases,
+    refusal,
+    served_versions,
+    unreadable,
+)
 from stagekeeper.domain.facts import (
     Absent,
     Busy,
     CodeProblem,
     DeployFacts,
+    OutOfReach,
     StageFacts,
     Unreadable,
     Unsettled,
     VersionSeen,
     WantedFunction,
 )
+from stagekeeper.domain.fit import misfits
 from stagekeeper.domain.ledger import pushed
 from stagekeeper.domain.model import (
     MAX_FUNCTIONS,
@@ -95,6 +107,7 @@ def plan_deploy(wish: DeployWish, facts: DeployFacts) -> Plan | Unchanged | Refu
     problems = [_problem(function) for function in facts.functions if isinstance(function, Unsettled)]
     for function in wanted:
         problems += _ownership(wish.service, function, facts.claims.get(function.latest.arn))
+        problems += misfits(function, facts.pass_roles)
         problems += _readiness(function, facts)
         realised = facts.realised.get((function.latest.arn, function.content))
         if isinstance(realised, Unreadable):
@@ -122,8 +135,9 @@ def plan_deploy(wish: DeployWish, facts: DeployFacts) -> Plan | Unchanged | Refu
     stage = facts.at.stage
     claims = _claims(wish, wanted, publishes, facts)
     there_already = not new if wish.stage is None else _serves(facts.at, release)
-    if there_already and not (publishes or aliases.moves or aliases.drops):
+    if there_already and not (publishes or aliases.moves or aliases.drops or aliases.forgotten):
         return Unchanged(release)
+    again = [] if stage is None else [move for move in aliases.moves if move.arn in stage.aliases]
     return Plan(
         kind=OperationKind.DEPLOY,
         service=wish.service,
@@ -142,7 +156,7 @@ def plan_deploy(wish: DeployWish, facts: DeployFacts) -> Plan | Unchanged | Refu
         joins={arn: Join(facts.claims.get(arn), claim) for arn, claim in claims.items()},
         way_back=pushed(stage, release),
         overwrite_drift=wish.overwrite_drift,
-        warnings=(),
+        warnings=() if wish.stage is None else tuple(made_again(wish.stage, again)),
     )
 
 
@@ -162,6 +176,12 @@ def _problem(function: Unsettled) -> Problem:
                 "Wait until that is over, then deploy again."
             )
             return Problem(Code.FUNCTION_NOT_READY, sentence, function.function_name)
+        case OutOfReach(region=region, here=here):
+            sentence = (
+                f"Function {function.function} ({function.function_name}) is in Region {region}, and this Stagekeeper is in "
+                f"{here}: it reaches functions of its own Region only. Name one of those, or use the Stagekeeper over there."
+            )
+            return Problem(Code.FUNCTION_NOT_FOUND, sentence, function.function_name)
         case CodeProblem(missing=missing, sentence=sentence):
             return Problem(Code.ARTIFACT_MISSING if missing else Code.INVALID_REQUEST, sentence, function.function)
         case _:
@@ -173,14 +193,14 @@ def _ownership(service: ServiceName, function: WantedFunction, claim: Claim | No
         return []
     name = f"Function {function.function} ({function.latest.arn})"
     if claim.service != service:
-        sentence = f"{name} belongs to service {claim.service}. A function has one owner: release it there first."
-        return [Problem(Code.FUNCTION_OWNED_ELSEWHERE, sentence, f"{function.latest.arn}: service {claim.service}")]
+        return [owned_elsewhere(function.function, function.latest.arn, claim)]
     left_out = sorted(claim.given - function.given)
     if not left_out:
         return []
     sentence = (
         f"{name}: an earlier deploy gave {', '.join(left_out)}, and $LATEST still holds it. "
-        f"Give configuration.{left_out[0]} again, so that one stage's value does not leak into another's."
+        f"Give {', '.join(f'configuration.{member}' for member in left_out)} again, so that one stage's values do not leak into "
+        "another's."
     )
     return [Problem(Code.INVALID_REQUEST, sentence, f"{function.function}.configuration: {', '.join(left_out)}")]
 
@@ -192,10 +212,11 @@ def _callers(wish: DeployWish, function: WantedFunction, facts: DeployFacts) -> 
         return [unreadable(callers)]
     if not callers or wish.accept_unqualified_callers:
         return []
+    names = ", ".join(callers)
     sentence = (
-        f"Function {function.function} ({function.latest.arn}) is called without an alias by {', '.join(callers)}: once it "
-        "belongs to a service, they get whatever was deployed last, of any stage. Point them at an alias, or repeat with "
-        "accept_unqualified_callers: true."
+        f"Function {function.function} ({function.latest.arn}) is called without an alias by {names}. Once it belongs to a "
+        "service, a call without an alias gets whatever was deployed last, of any stage. Point at an alias what calls it "
+        f"({names}), or repeat with accept_unqualified_callers: true."
     )
     return [Problem(Code.UNQUALIFIED_CALLERS, sentence, f"{function.latest.arn}: {caller}") for caller in callers]
 
@@ -343,7 +364,7 @@ def _stuck(function: WantedFunction, publishes: tuple[Publish, ...]) -> bool:
 
 def _not_ready(function: WantedFunction) -> Problem:
     sentence = (
-        f"The last update of function {function.function} ({function.latest.arn}) failed: {function.latest.failed} "
+        f"The last update of function {function.function} ({function.latest.arn}) failed: {function.latest.failed}. "
         "Mend the function, then deploy again."
     )
     return Problem(Code.FUNCTION_NOT_READY, sentence, str(function.latest.arn))
@@ -372,8 +393,7 @@ def _release(facts: DeployFacts, functions: dict[LogicalName, ReleaseFunction]) 
     equal = facts.equal_release
     if equal is not None and equal.digest == content_digest(functions):
         return equal.number, False
-    last = 0 if facts.at.service is None else facts.at.service.last_release
-    return ReleaseNumber(last + 1), True
+    return ReleaseNumber(facts.at.last_release + 1), True
 
 
 def _serves(at: StageFacts, release: ReleaseNumber) -> bool:

@@ -16,6 +16,7 @@ from stagekeeper.domain.model import (
     LogicalName,
     OperationId,
     Release,
+    ReleaseNumber,
     Service,
     Stage,
     StageName,
@@ -72,19 +73,30 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A container image that was found in ECR: its address by digest, and its identity (that digest, in hex)."""
+
+    uri: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class WantedFunction:
     """One function of a deploy request, with the content it shall have: $LATEST as read, overlaid by the request.
 
     ``given`` are the names of the configuration members in the request, ``differing`` those that are not in $LATEST.
+    ``role`` and ``layers`` are the ARNs that were given.
     """
 
     function: LogicalName
     function_name: str
     latest: LatestSeen
     content: Content
-    artifact: Artifact | None
+    artifact: Artifact | Image | None
     given: frozenset[str]
     differing: frozenset[str]
+    role: str | None = None
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +107,25 @@ class Busy:
 
 
 @dataclass(frozen=True, slots=True)
+class OutOfReach:
+    """The function is in another Region than Stagekeeper, as its ARN says."""
+
+    region: str
+    here: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unsettled:
     """A function of the request that cannot be taken as it is: missing, unreadable, or its code is."""
 
     function: LogicalName
     function_name: str
-    problem: Absent | Unreadable | Busy | CodeProblem
+    problem: Absent | Unreadable | Busy | OutOfReach | CodeProblem
 
 
 @dataclass(frozen=True, slots=True)
 class CodeProblem:
-    """The code of a function: not there (``missing``), or another than its ``sha256`` says."""
+    """The code of a function: not there (``missing``), or not what it may be or what its ``sha256`` says."""
 
     missing: bool
     sentence: str
@@ -115,7 +135,8 @@ class CodeProblem:
 class StageFacts:
     """What the record says of the stage, and what its alias serves on AWS, on every function that matters.
 
-    ``gone`` are the functions of the stage that AWS does not know any more.
+    ``gone`` are the functions of the stage that AWS does not know any more. ``last_release`` is the service's highest number,
+    also of one that was torn down: its ledger still names releases, so numbers go on.
     """
 
     service: Service | None
@@ -123,11 +144,15 @@ class StageFacts:
     stage: Stage | None
     served: Mapping[FunctionArn, VersionSeen | Absent | Unreadable] = field(default_factory=dict)
     gone: frozenset[FunctionArn] = frozenset()
+    last_release: ReleaseNumber = ReleaseNumber(0)
 
 
 @dataclass(frozen=True, slots=True)
 class DeployFacts:
-    """Everything a deploy is decided on. ``callers`` has an entry for each function that no service claims yet."""
+    """Everything a deploy is decided on. ``callers`` has an entry for each function that no service claims yet.
+
+    ``pass_roles`` is the pattern of the ARNs of the roles that the stack may give to functions; empty: none.
+    """
 
     at: StageFacts
     current: Release | None
@@ -137,6 +162,7 @@ class DeployFacts:
     callers: Mapping[FunctionArn, tuple[str, ...] | Unreadable]
     failed_writers: frozenset[OperationId]
     equal_release: Release | None
+    pass_roles: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,4 +174,5 @@ class RestoreFacts:
 
     at: StageFacts
     release: Release
+    claims: Mapping[FunctionArn, Claim]
     targets: Mapping[FunctionArn, tuple[VersionNumber, VersionSeen | Absent | Unreadable] | None]

@@ -27,6 +27,12 @@ def popped(stage: Stage, target: ReleaseNumber, steps: int | None) -> tuple[Rele
     return stage.way_back[stage.way_back.index(target) + 1 if steps is None else steps :]
 
 
+def taken_off(before: tuple[ReleaseNumber, ...], after: tuple[ReleaseNumber, ...]) -> tuple[ReleaseNumber, ...]:
+    """The releases that a movement popped: none, unless what is left is the older end of what there was."""
+    gone = len(before) - len(after)
+    return before[:gone] if gone > 0 and before[gone:] == after else ()
+
+
 def choose_rollback(stage: Stage, release: ReleaseNumber | None, steps: int | None) -> ReleaseNumber | Refusal:
     """The release a rollback goes to. ``release`` or ``steps`` at most; neither means one step.
 
@@ -38,7 +44,8 @@ def choose_rollback(stage: Stage, release: ReleaseNumber | None, steps: int | No
         return Refusal(
             Code.RELEASE_NOT_FOUND,
             f"r{release} is not in the way back of stage {stage.name}, which is {_spelled(stage.way_back)}. "
-            "Choose one of those, or use reset to go to any release.",
+            + ("Choose one of those, or use" if stage.way_back else "Use")
+            + " reset, which goes to any release.",
         )
     if steps is None and stage.mixed and stage.release is not None:
         return stage.release

@@ -30,6 +30,8 @@ def slots_for(kind: OperationKind, stage: StageName | None) -> frozenset[str]:
             return stages | {PUBLISH}
         case OperationKind.ROLLBACK | OperationKind.RESET | OperationKind.CLONE | OperationKind.CONFIGURE:
             return stages
+        case OperationKind.TEARDOWN | OperationKind.SWEEP:
+            return frozenset({COLLECT})
         case OperationKind.VERIFY:
             return frozenset()
 

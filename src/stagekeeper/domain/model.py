@@ -80,11 +80,15 @@ def content_digest(functions: Mapping[LogicalName, ReleaseFunction]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ServedAlias:
-    """A stage's alias on one function as the record has it. ``revision_id`` is None where nobody has read it yet."""
+    """A stage's alias on one function as the record has it. ``revision_id`` is None where nobody has read it yet.
+
+    ``kept``: the stage's release says nothing of this function; the alias only stayed where it was.
+    """
 
     function: LogicalName
     version: VersionNumber
     revision_id: str | None
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,8 @@ class Stage:
     """A stage's record. ``aliases`` is what is really served, also for a mixed stage and for kept functions.
 
     ``way_back`` is newest first. ``release`` is None only for a stage that became mixed while it was being made.
+    ``movements`` is the number of its last movement, which goes on where an earlier stage of this name ended.
+    ``tearing_down``: a teardown began and has not ended.
     """
 
     name: StageName
@@ -110,6 +116,7 @@ class Stage:
     movements: int = 0
     revision: int = 0
     settings: Settings = Settings()
+    tearing_down: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +159,11 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One line of a stage's ledger."""
+    """One line of a stage's ledger.
+
+    ``popped`` are the releases that a rollback took off the way back, ``displaced`` the versions that aliases left although
+    ``from_release`` does not tell: of kept functions, of a mixed stage, and where drift was overwritten.
+    """
 
     stage: StageName
     number: int
@@ -162,3 +173,5 @@ class Movement:
     to_release: ReleaseNumber | None
     at: str
     provenance: Provenance = field(default_factory=Provenance)
+    popped: tuple[ReleaseNumber, ...] = ()
+    displaced: Mapping[FunctionArn, VersionNumber] = field(default_factory=dict)

@@ -22,9 +22,9 @@ class Status(StrEnum):
 
 
 ALLOWED: dict[Status, frozenset[Status]] = {
-    # Committed at once only by configure, whose whole effect is the record itself: one transaction, with nothing before it.
-    Status.PLANNED: frozenset({Status.REFUSED, Status.UNCHANGED, Status.COMPENSATED, Status.CONVERGING, Status.COMMITTED}),
-    Status.CONVERGING: frozenset({Status.COMMITTED, Status.COMPENSATING}),
+    Status.PLANNED: frozenset({Status.REFUSED, Status.UNCHANGED, Status.COMPENSATED, Status.CONVERGING}),
+    # To needs-attention only where nothing is ever put back: teardown and sweep.
+    Status.CONVERGING: frozenset({Status.COMMITTED, Status.COMPENSATING, Status.NEEDS_ATTENTION}),
     Status.COMPENSATING: frozenset({Status.COMPENSATED, Status.NEEDS_ATTENTION}),
     # Only where work follows the commit; a commit that nothing follows is the end.
     Status.COMMITTED: frozenset({Status.ENDED, Status.NEEDS_ATTENTION}),
@@ -48,6 +48,8 @@ class OperationKind(StrEnum):
     ROLLBACK = "rollback"
     RESET = "reset"
     CLONE = "clone"
+    TEARDOWN = "teardown"
+    SWEEP = "sweep"
     CONFIGURE = "configure"
     VERIFY = "verify"
 
@@ -59,6 +61,8 @@ class Phase(StrEnum):
     PUBLISH = "publish"
     MOVE = "move"
     COMMIT = "commit"
+    TEAR_DOWN = "tear_down"
+    COLLECT = "collect"
     CLEAN_UP = "clean_up"
     COMPENSATE = "compensate"
 

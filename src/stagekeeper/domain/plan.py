@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from stagekeeper.domain.facts import Artifact
+from stagekeeper.domain.facts import Artifact, Image
 from stagekeeper.domain.model import (
     Claim,
     Content,
@@ -19,7 +19,7 @@ from stagekeeper.domain.model import (
     ReleaseNumber,
     ServedAlias,
     ServiceName,
-    Stage,
+    Settings,
     StageName,
     VersionNumber,
 )
@@ -42,7 +42,7 @@ class Publish:
     before: Content
     last_modified: float
     highest: int | None
-    artifact: Artifact | None
+    artifact: Artifact | Image | None
     update_code: bool
     update_members: tuple[str, ...]
     served: VersionNumber | None
@@ -139,10 +139,14 @@ class Unchanged:
 
 
 @dataclass(frozen=True, slots=True)
-class Configured:
-    """A stage's record with other settings: the whole effect of ``configure``."""
+class ConfigurePlan:
+    """A stage's record with other settings: the whole effect of ``configure``. ``stage_revision`` is the one it is made on."""
 
-    stage: Stage
+    service: ServiceName
+    stage: StageName
+    stage_revision: int
+    release: ReleaseNumber | None
+    settings: Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,7 @@ class Published:
     ours: bool
 
 
-Action = Literal["publish", "reuse", "create_alias", "move_alias", "delete_alias", "kept"]
+Action = Literal["publish", "reuse", "create_alias", "move_alias", "delete_alias", "delete_version", "kept"]
 
 
 @dataclass(frozen=True, slots=True)

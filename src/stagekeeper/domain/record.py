@@ -34,16 +34,17 @@ End = Succeeded | Failed
 class OperationRecord:
     """``epoch`` counts phase changes: a worker whose epoch is not the record's any more must stop.
 
-    ``request_key`` and ``plan_key`` are where the bodies lie in the artifact bucket. ``asked_at`` (epoch seconds) is when the
-    lock was first asked for. ``published`` and ``moved`` are the progress of finished phases. ``failure`` is why it is
-    being put back, and ``calls_ended`` that the worker which failed saw every call of its own answered. ``overlapped``: a phase
-    was begun more than once, so an earlier worker of it may still be busy. ``publishing_since`` (epoch seconds) is when the
-    versions were first waited for. ``end`` is there once the operation has ended.
+    ``service`` is None for a sweep of all services; ``collecting`` is the one whose ``collect`` a sweep holds or waits for.
+    ``request_key``, ``plan_key`` and ``progress_key`` are where the bodies lie in the artifact bucket. ``asked_at`` (epoch
+    seconds) is when the lock was first asked for. ``published`` and ``moved`` are the progress of finished phases. ``failure``
+    is why it is being put back, and ``calls_ended`` that the worker which failed saw every call of its own answered.
+    ``overlapped``: a phase was begun more than once, so an earlier worker of it may still be busy. ``publishing_since`` (epoch
+    seconds) is when the versions were first waited for. ``end`` is there once the operation has ended.
     """
 
     operation_id: OperationId
     kind: OperationKind
-    service: ServiceName
+    service: ServiceName | None
     stage: StageName | None
     status: Status
     epoch: int
@@ -54,6 +55,8 @@ class OperationRecord:
     provenance: Provenance
     request_key: str
     plan_key: str | None = None
+    progress_key: str | None = None
+    collecting: ServiceName | None = None
     published: Mapping[FunctionArn, Published] = field(default_factory=dict)
     moved: Mapping[FunctionArn, str] = field(default_factory=dict)
     failure: Refusal | None = None
@@ -61,3 +64,8 @@ class OperationRecord:
     overlapped: bool = False
     publishing_since: float | None = None
     end: End | None = None
+
+    @property
+    def locked_service(self) -> ServiceName | None:
+        """The service whose lock the operation may hold slots of. A sweep goes from one to the next."""
+        return self.collecting if self.kind is OperationKind.SWEEP else self.service

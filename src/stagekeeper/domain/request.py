@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
+from stagekeeper.domain.code import ImageAddress
 from stagekeeper.domain.model import LogicalName, Provenance, ReleaseNumber, ServiceName, StageName
 from stagekeeper.domain.operation import OperationKind
 
 
 @dataclass(frozen=True, slots=True)
 class CodeWish:
-    """Code in S3. ``sha256`` is base64, as Lambda writes it; None where the request does not say."""
+    """Code in S3. ``sha256`` is hex or base64, as the request has it; None where it does not say."""
 
     s3_bucket: str
     s3_key: str
@@ -22,11 +23,19 @@ class CodeWish:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageWish:
+    """Code in a container image."""
+
+    image: ImageAddress
+    architectures: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionWish:
     """One function of a deploy. ``configuration`` holds environment values: never show it."""
 
     function_name: str
-    code: CodeWish | None = None
+    code: CodeWish | ImageWish | None = None
     configuration: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -42,7 +51,6 @@ class DocumentRef:
 class Common:
     """What every operation takes."""
 
-    service: ServiceName
     dry_run: bool = False
     lock_wait_seconds: int = 1800
     if_release: ReleaseNumber | None = None
@@ -52,6 +60,7 @@ class Common:
 @dataclass(frozen=True, slots=True)
 class DeployRequest:
     common: Common
+    service: ServiceName
     stage: StageName | None
     functions: Mapping[LogicalName, FunctionWish] = field(repr=False)
     partial: bool = False
@@ -62,6 +71,7 @@ class DeployRequest:
 @dataclass(frozen=True, slots=True)
 class RollbackRequest:
     common: Common
+    service: ServiceName
     stage: StageName
     release: ReleaseNumber | None = None
     steps: int | None = None
@@ -74,6 +84,7 @@ class ResetRequest:
     """``to`` is a release's number, or the stage to be like."""
 
     common: Common
+    service: ServiceName
     stage: StageName
     to: ReleaseNumber | StageName
     overwrite_drift: bool = False
@@ -85,6 +96,7 @@ class CloneRequest:
     """``stage`` is the new one."""
 
     common: Common
+    service: ServiceName
     stage: StageName
     like: StageName
     allow_missing: bool = False
@@ -95,6 +107,7 @@ class ConfigureRequest:
     """None leaves a setting as it is."""
 
     common: Common
+    service: ServiceName
     stage: StageName
     protected: bool | None = None
     description: str | None = None
@@ -105,10 +118,43 @@ class VerifyRequest:
     """Without a stage, all of the service's."""
 
     common: Common
+    service: ServiceName
     stage: StageName | None = None
 
 
-Request = DeployRequest | RollbackRequest | ResetRequest | CloneRequest | ConfigureRequest | VerifyRequest
+@dataclass(frozen=True, slots=True)
+class TeardownRequest:
+    """Without a stage the whole service goes. ``confirm`` repeats the name of what goes."""
+
+    common: Common
+    service: ServiceName
+    stage: StageName | None = None
+    confirm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRequest:
+    """Without a service, all of them. ``delete`` False only reports. None stands for the stack's parameter."""
+
+    common: Common
+    service: ServiceName | None
+    delete: bool = False
+    keep: int | None = None
+    rollback_depth: int | None = None
+    grace_hours: int | None = None
+    stage: None = None
+
+
+Request = (
+    DeployRequest
+    | RollbackRequest
+    | ResetRequest
+    | CloneRequest
+    | TeardownRequest
+    | SweepRequest
+    | ConfigureRequest
+    | VerifyRequest
+)
 
 
 def kind_of(request: Request) -> OperationKind:
@@ -121,6 +167,10 @@ def kind_of(request: Request) -> OperationKind:
             return OperationKind.RESET
         case CloneRequest():
             return OperationKind.CLONE
+        case TeardownRequest():
+            return OperationKind.TEARDOWN
+        case SweepRequest():
+            return OperationKind.SWEEP
         case ConfigureRequest():
             return OperationKind.CONFIGURE
         case VerifyRequest():

@@ -5,15 +5,16 @@ The pure decision from facts to a plan. Must not read or change anything itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from stagekeeper.domain.aliases import Problem, Target, plan_aliases, refusal, unreadable
+from stagekeeper.domain.aliases import Problem, Target, made_again, owned_elsewhere, plan_aliases, refusal, unreadable
 from stagekeeper.domain.deploy import stage_moved
 from stagekeeper.domain.facts import Absent, RestoreFacts, StageFacts, Unreadable, VersionSeen
 from stagekeeper.domain.ledger import choose_rollback, popped, pushed
 from stagekeeper.domain.model import (
+    Claim,
     FunctionArn,
     LogicalName,
     OperationId,
@@ -26,7 +27,7 @@ from stagekeeper.domain.model import (
     VersionNumber,
 )
 from stagekeeper.domain.operation import OperationKind
-from stagekeeper.domain.plan import Move, Plan, Unchanged
+from stagekeeper.domain.plan import Join, Plan, Unchanged
 from stagekeeper.domain.refusal import Code, Refusal
 
 
@@ -164,6 +165,10 @@ def plan_restore(wish: RestoreWish, chosen: Chosen, facts: RestoreFacts) -> Plan
         if part.arn in facts.at.gone:
             _note_gone(name, part.arn, wish, problems, warnings)
             continue
+        claim = facts.claims.get(part.arn)
+        if claim is not None and claim.service != wish.service:
+            problems.append(owned_elsewhere(name, part.arn, claim))
+            continue
         version = _usable_version(name, part, release.number, facts, problems, warnings)
         if version is not None:
             targets.append(Target(name, part.arn, version, f"r{release.number} has version {version} here"))
@@ -184,10 +189,10 @@ def plan_restore(wish: RestoreWish, chosen: Chosen, facts: RestoreFacts) -> Plan
     if refused is not None:
         return refused
     served_already = stage is not None and stage.release == release.number and not stage.mixed
-    if served_already and not aliases.moves:
+    if served_already and not (aliases.moves or aliases.forgotten):
         return Unchanged(release.number, tuple(warnings))
     if stage is not None:
-        warnings += _made_again(wish.stage, aliases.moves)
+        warnings += made_again(wish.stage, aliases.moves)
     return Plan(
         kind=wish.kind,
         service=wish.service,
@@ -203,11 +208,17 @@ def plan_restore(wish: RestoreWish, chosen: Chosen, facts: RestoreFacts) -> Plan
         drops=(),
         keeps=tuple(aliases.keeps),
         settled=aliases.settled,
-        joins={},
+        joins=_claimed_again(wish, targets, facts),
         way_back=chosen.way_back,
         overwrite_drift=wish.overwrite_drift,
         warnings=tuple(warnings),
     )
+
+
+def _claimed_again(wish: RestoreWish, targets: Sequence[Target], facts: RestoreFacts) -> dict[FunctionArn, Join]:
+    """A function that left the service, and that no other one has claimed since, comes back."""
+    free = [target for target in targets if target.arn not in facts.claims]
+    return {target.arn: Join(None, Claim(wish.service, target.function)) for target in free}
 
 
 def _note_gone(name: LogicalName, arn: FunctionArn, wish: RestoreWish, problems: list[Problem], warnings: list[str]) -> None:
@@ -258,12 +269,3 @@ def _usable_version(
             assert_never(seen)
     problems.append(Problem(Code.VERSION_MISSING, sentence, f"{part.arn}:{version}"))
     return None
-
-
-def _made_again(stage_name: StageName, moves: list[Move]) -> list[str]:
-    return [
-        f"the alias {stage_name} of function {move.function} is made again: its permissions, function URL, provisioned "
-        "concurrency, event source mappings and asynchronous configuration went with the old one and are not back"
-        for move in moves
-        if move.before is None
-    ]

@@ -7,7 +7,7 @@ Folders, all below `<checkout>/.local/<port>/`:
 
     instance.json   which process serves here; written when it is started, removed when it is stopped
     run-*/          one run's home, temporary files, log, state and sam build; removed when it is stopped
-    kept/           the state of `keep=True` runs; survives, and is read again by the next of them
+    kept/           what the last `keep=True` run left when it was stopped; the next of them begins with a copy of it
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -29,25 +28,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stagekeeper.embedded.server import EXIT_PORT_BUSY, EXIT_WRONG_VERSION, IDENTITY_PATH, LOOPBACK
+from stagekeeper.embedded import kept
+from stagekeeper.embedded.errors import EmbeddedError as EmbeddedError
+from stagekeeper.embedded.errors import KeptStateUnusable
+from stagekeeper.embedded.errors import PortBusy as PortBusy
+from stagekeeper.embedded.server import (
+    EXIT_KEPT_UNREADABLE,
+    EXIT_PORT_BUSY,
+    EXIT_PORT_REFUSED,
+    EXIT_WRONG_VERSION,
+    IDENTITY_PATH,
+    LOOPBACK,
+    MINISTACK_VERSION,
+)
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
-
-
-class EmbeddedError(Exception):
-    """Something a person can act on; `str()` of it is the sentence to show them."""
-
-
-class PortBusy(EmbeddedError):
-    """The port is taken, by whomever."""
+# Everything is written once more at the end, and ending a server that is at it would lose it.
+STOP_KEEPING_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One embedded AWS. `stack` and `state_machine_arn` are there once the control plane is deployed on it."""
+    """One embedded AWS. `stack` and `state_machine_arn` are there once the control plane is deployed on it.
+
+    `users`: somebody asked for it with `stagekeeper local start`; those of tests and of the demo end by themselves.
+    """
 
     root: Path
     port: int
@@ -57,6 +65,7 @@ class Instance:
     account: str
     keep: bool
     folder: Path
+    users: bool = False
     stack: str | None = None
     state_machine_arn: str | None = None
 
@@ -68,6 +77,21 @@ class Instance:
     def log(self) -> Path:
         return self.folder / "server.log"
 
+    @property
+    def kept(self) -> Path:
+        """What `keep` keeps, for the next run on this port."""
+        return self.folder.parent / "kept"
+
+    @property
+    def state(self) -> Path:
+        """Where the server writes, kept or not."""
+        return self.folder / "state"
+
+    @property
+    def saved(self) -> Path:
+        """Is there once the server has written everything at its end."""
+        return self.folder / "saved"
+
 
 def start(
     port: int | None,
@@ -76,33 +100,51 @@ def start(
     region: str = REGION,
     account: str = ACCOUNT,
     keep: bool = False,
+    users: bool = False,
     throttle: bool = False,
     in_progress_seconds: float = 0.2,
 ) -> Instance:
     """Start an embedded AWS of the checkout `root`; returns when it answers. `port` None takes a free one.
 
-    Nothing is deployed on it. Raises EmbeddedError (PortBusy for a taken port) and then leaves nothing running.
+    Nothing is deployed on it. With `keep` it begins with what the last such run on this port left.
+    Raises EmbeddedError (PortBusy for a taken port) and then leaves nothing running.
     """
     root = root.resolve()
+    options = ["--in-progress-seconds", str(in_progress_seconds), *(["--throttle"] if throttle else [])]
+
+    def on(port: int) -> Instance:
+        # A folder of its own for each attempt: clearing up after a failed one must not touch another's.
+        folder = root / ".local" / str(port) / f"run-{secrets.token_hex(4)}"
+        return _start(Instance(root, port, 0, secrets.token_hex(16), region, account, keep, folder, users), options)
+
     if port is not None:
-        return _start(port, root, region, account, keep, throttle, in_progress_seconds)
+        return on(port)
     for _attempt in range(5):
         # Between finding a free port and the server's bind another program may take it: then try the next.
         with contextlib.suppress(PortBusy):
-            return _start(_free_port(), root, region, account, keep, throttle, in_progress_seconds)
+            return on(_free_port())
     raise EmbeddedError("No free port was found for the embedded AWS in five attempts.")
 
 
-def stop(instance: Instance) -> None:
-    """Stop it and remove what it wrote, but for what `keep` keeps. Stopping a stopped one does nothing."""
-    if _is_ours(instance.pid, instance.token):
+def stop(instance: Instance, *, discard: bool = False) -> None:
+    """Stop it and remove what it wrote, but for what `keep` keeps. Stopping a stopped one does nothing.
+
+    `discard` keeps what an earlier run left, instead of what this one did. Raises EmbeddedError when it cannot be
+    ended, and when it ended without saving what it was to keep.
+    """
+    alive = _is_ours(instance.pid, instance.token)
+    if alive:
         os.kill(instance.pid, signal.SIGTERM)
-        if not _wait_gone(instance, STOP_SECONDS) and _is_ours(instance.pid, instance.token):
+        if not _wait_gone(instance, STOP_KEEPING_SECONDS if instance.keep and not discard else STOP_SECONDS):
             # It leads its own session, so its group is itself and the handlers it started.
             os.killpg(instance.pid, signal.SIGKILL)
             if not _wait_gone(instance, STOP_SECONDS):
                 raise EmbeddedError(f"The embedded AWS on port {instance.port} (pid {instance.pid}) cannot be ended.")
-    _forget(instance)
+    if discard:
+        instance.saved.unlink(missing_ok=True)
+    lost = _forget(instance)
+    if alive and not discard and lost is not None:
+        raise EmbeddedError(lost)
 
 
 def find(root: Path, port: int) -> Instance | None:
@@ -116,12 +158,14 @@ def running(root: Path) -> list[Instance]:
     return [instance for port in _ports(root) if (instance := find(root, port)) is not None]
 
 
-def clear_dead(root: Path) -> None:
-    """Remove what instances left that ended by themselves (a crash, a reboot)."""
+def clear_dead(root: Path) -> list[str]:
+    """Remove what instances left that ended by themselves (a crash, a reboot); a sentence for each that lost something."""
+    lost = []
     for port in _ports(root):
         recorded = _recorded(root.resolve(), port)
         if recorded is not None and not _is_ours(recorded.pid, recorded.token):
-            _forget(recorded)
+            lost.append(_forget(recorded))
+    return [sentence for sentence in lost if sentence is not None]
 
 
 def record(instance: Instance, *, stack: str, state_machine_arn: str) -> Instance:
@@ -150,34 +194,34 @@ def log_tail(path: Path, lines: int = 15) -> str:
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
-def _start(port: int, root: Path, region: str, account: str, keep: bool, throttle: bool, in_progress_seconds: float) -> Instance:
-    python = interpreter(root)
-    recorded = _recorded(root, port)
+def _start(instance: Instance, options: list[str]) -> Instance:
+    python = interpreter(instance.root)
+    recorded = _recorded(instance.root, instance.port)
     if recorded is not None:
         if _is_ours(recorded.pid, recorded.token):
             raise _taken(recorded)
         _forget(recorded)
-    home = root / ".local" / str(port)
-    home.mkdir(parents=True, exist_ok=True)
-    # A folder of its own for each attempt: clearing up after a failed one must not touch another's.
-    folder = Path(tempfile.mkdtemp(prefix="run-", dir=home))
-    token = secrets.token_hex(16)
-    instance = Instance(root, port, 0, token, region, account, keep, folder)
-    child = _spawn(python, instance, throttle, in_progress_seconds)
+    instance.folder.mkdir(parents=True)
+    try:
+        if instance.keep:
+            kept.check_out(instance.kept, instance.state, MINISTACK_VERSION)
+        child = _spawn(python, instance, options)
+    except BaseException:
+        _remove(instance)
+        raise
     instance = dataclasses.replace(instance, pid=child.pid)
     _children[child.pid] = child
     try:
         _claim(instance)
         _wait_ready(child, instance)
     except BaseException:
-        stop(instance)
+        stop(instance, discard=True)
         raise
     return instance
 
 
-def _spawn(python: Path, instance: Instance, throttle: bool, in_progress_seconds: float) -> subprocess.Popen[bytes]:
-    folder = instance.folder
-    state = folder.parent / "kept" if instance.keep else folder / "state"
+def _spawn(python: Path, instance: Instance, options: list[str]) -> subprocess.Popen[bytes]:
+    folder, state = instance.folder, instance.state
     for needed in (folder / "home", folder / "tmp", state / "services", state / "s3"):
         needed.mkdir(parents=True, exist_ok=True)
     # ministack reads much of its configuration from the environment, and handlers inherit it: nothing of the
@@ -203,8 +247,8 @@ def _spawn(python: Path, instance: Instance, throttle: bool, in_progress_seconds
         "DOCKER_HOST": f"unix://{folder}/no-docker.sock",
     }
     server = Path(__file__).with_name("server.py")
-    command = [str(python), "-I", str(server), "--port", str(instance.port), "--token", instance.token]
-    command += ["--in-progress-seconds", str(in_progress_seconds), *(["--throttle"] if throttle else [])]
+    command = [str(python), "-I", str(server), "--port", str(instance.port), "--token", instance.token, *options]
+    command += ["--saved", str(instance.saved)] if instance.keep else []
     with instance.log.open("wb") as log:
         return subprocess.Popen(  # noqa: S603 - the checkout's own tool, no shell
             command,
@@ -234,8 +278,11 @@ def _wait_ready(child: subprocess.Popen[bytes], instance: Instance) -> None:
                 f"Port {instance.port} is busy: another program listens on {LOOPBACK}:{instance.port}. "
                 "Choose another port with --port."
             )
-        if code == EXIT_WRONG_VERSION:
+        if code in (EXIT_WRONG_VERSION, EXIT_PORT_REFUSED):
             raise EmbeddedError(log_tail(instance.log))
+        if code == EXIT_KEPT_UNREADABLE:
+            reason = log_tail(instance.log, 1)
+            raise KeptStateUnusable(f"{reason} {kept.WAY_OUT.format(kept=instance.kept)}")
         if code is not None:
             raise EmbeddedError(f"The embedded AWS ended at once (exit code {code}):\n{log_tail(instance.log)}")
         if _answers(instance):
@@ -283,17 +330,39 @@ def _wait_gone(instance: Instance, seconds: float) -> bool:
     return True
 
 
-def _forget(instance: Instance) -> None:
-    """Remove the run's folder, and its record if the record is still about this run."""
+def _forget(instance: Instance) -> str | None:
+    """Keep what is to be kept, remove the run's folder, and its record if that is still about this run.
+
+    Returns a sentence if the run was to be kept and was not saved.
+    """
     child = _children.pop(instance.pid, None)
     if child is not None:
         child.wait()
+    lost = None
+    if instance.saved.exists():
+        kept.put_back(instance.state, instance.kept, MINISTACK_VERSION)
+    elif instance.keep and instance.folder.exists():
+        lost = _not_saved(instance)
+    _remove(instance)
+    return lost
+
+
+def _remove(instance: Instance) -> None:
+    shutil.rmtree(instance.folder, ignore_errors=True)
+    # After the folder: as long as there is a record, the next `stop` or `start` finds what one that was broken off left.
     recorded = _recorded(instance.root, instance.port)
     if recorded is not None and recorded.token == instance.token:
         _record_path(instance.root, instance.port).unlink(missing_ok=True)
-    shutil.rmtree(instance.folder, ignore_errors=True)
     with contextlib.suppress(OSError):  # Not empty while it holds `kept/` or another attempt's run.
         instance.folder.parent.rmdir()
+
+
+def _not_saved(instance: Instance) -> str:
+    remains = "what an earlier stop kept is as it was" if instance.kept.exists() else "nothing was kept before"
+    reason = log_tail(instance.log, 1)
+    return f"What the embedded AWS on port {instance.port} held was not kept, because it ended without saving it; {remains}." + (
+        f" The end of its log: {reason}" if reason else ""
+    )
 
 
 def _free_port() -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import importlib.metadata
 import json
 import os
@@ -31,6 +32,8 @@ IDENTITY_PATH = "/_stagekeeper/instance"
 # Exit codes that instance.py tells apart; any other one is a crash.
 EXIT_WRONG_VERSION = 3
 EXIT_PORT_BUSY = 4
+EXIT_KEPT_UNREADABLE = 5
+EXIT_PORT_REFUSED = 6
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         listener = _listener(options.port)
     except OSError as error:
         sys.stderr.write(f"Port {options.port} on {LOOPBACK} cannot be had: {error.strerror}.\n")
-        return EXIT_PORT_BUSY
+        return port_exit(error)
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     _serve(listener, options)
     return 0
@@ -62,6 +65,11 @@ def version_refusal(installed: str | None) -> str | None:
     )
 
 
+def port_exit(error: OSError) -> int:
+    """Of a port that cannot be had: somebody else has it, or it is not for us (a low one, without the privilege)."""
+    return EXIT_PORT_BUSY if error.errno == errno.EADDRINUSE else EXIT_PORT_REFUSED
+
+
 def _installed_version() -> str | None:
     try:
         return importlib.metadata.version("ministack")
@@ -73,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="The embedded AWS (started by `stagekeeper local start`).")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--token", required=True, help="names this instance; answered at " + IDENTITY_PATH)
+    parser.add_argument("--saved", type=Path, help="keep what is there: written when everything was saved at the end")
     parser.add_argument("--in-progress-seconds", type=float, default=0.2)
     parser.add_argument("--throttle", action="store_true", help="Lambda's control-plane budgets, as on AWS")
     return parser
@@ -99,9 +108,18 @@ def _serve(listener: socket.socket, options: argparse.Namespace) -> None:
     serve = import_module("hypercorn.asyncio").serve
 
     from stagekeeper.embedded import fidelity
-    from stagekeeper.embedded.fidelity import lambda_handlers
+    from stagekeeper.embedded.fidelity import kept_state, lambda_handlers
 
     fidelity.install(fidelity.Settings(in_progress_seconds=options.in_progress_seconds, throttle=options.throttle))
+    if options.saved is not None:
+        kept_state.install(
+            ministack_app,
+            lambda_runtime,
+            import_module("ministack.services.stepfunctions"),
+            import_module("ministack.core.responses"),
+            options.saved,
+            EXIT_KEPT_UNREADABLE,
+        )
     config = import_module("hypercorn.config").Config()
     config.bind = [f"fd://{listener.fileno()}"]
     config.keep_alive_timeout = 75

@@ -27,7 +27,7 @@ def accept(deps: Deps, operation_id: OperationId, request: Request | Refusal) ->
     record = OperationRecord(
         operation_id=operation_id,
         kind=kind,
-        service=common.service,
+        service=request.service,
         stage=request.stage,
         status=Status.PLANNED,
         epoch=1,

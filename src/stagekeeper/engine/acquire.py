@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from stagekeeper.domain.lock import Entry, GaveUp, Granted, Waiting, seconds_until_next_ask, slots_for
-from stagekeeper.domain.model import OperationId
+from stagekeeper.domain.model import OperationId, ServiceName
 from stagekeeper.domain.operation import Status
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
@@ -27,15 +27,16 @@ def acquire(deps: Deps, operation_id: OperationId) -> Step:
             left = record.asked_at + record.lock_wait_seconds - now
             return Wait(max(1, min(seconds_until_next_ask(now - record.asked_at), int(left) + 1)))
         case GaveUp(blockers=blockers):
-            end = failed(_locked(record, blockers), operation_id)
+            end = failed(locked(record, record.service, blockers), operation_id)
             deps.journal.end(record, Status.REFUSED, end)
             return end
     assert_never(answer)
 
 
-def _locked(record: OperationRecord, blockers: tuple[Entry, ...]) -> Refusal:
+def locked(record: OperationRecord, service: ServiceName | None, blockers: tuple[Entry, ...]) -> Refusal:
+    """The refusal of an operation whose patience has run out."""
     first = blockers[0]
-    where = f"service {record.service}" if record.stage is None else f"stage {record.stage} of service {record.service}"
+    where = f"service {service}" if record.stage is None else f"stage {record.stage} of service {service}"
     return Refusal(
         Code.LOCKED,
         f"Waited {record.lock_wait_seconds} s for {where}: {first.operation} {first.operation_id} is in the way. "

@@ -7,14 +7,16 @@ from dataclasses import replace
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.clock import iso
 from stagekeeper.aws.journal import Superseded
-from stagekeeper.domain.model import Movement, OperationId, ServedAlias, Stage, StageName
-from stagekeeper.domain.operation import Phase, Status
+from stagekeeper.domain.ledger import taken_off
+from stagekeeper.domain.model import FunctionArn, Movement, OperationId, ServedAlias, Stage, VersionNumber
+from stagekeeper.domain.operation import OperationKind, Phase, Status
 from stagekeeper.domain.plan import Plan
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.move import target_of
 from stagekeeper.engine.report import ended, subject_of
 from stagekeeper.engine.step import Go, Step, resume
+from stagekeeper.engine.teardown import commit_teardown
 
 
 def commit(deps: Deps, operation_id: OperationId) -> Step:
@@ -22,12 +24,21 @@ def commit(deps: Deps, operation_id: OperationId) -> Step:
     record = deps.journal.reread(operation_id)
     if record.status is not Status.CONVERGING:
         return resume(record)
+    match record.kind:
+        case OperationKind.CONFIGURE:
+            return _commit_settings(deps, record)
+        case OperationKind.TEARDOWN:
+            return commit_teardown(deps, record)
     record = deps.journal.begin(record, Phase.COMMIT)
     plan = Bodies(deps.artifacts).plan_of(record)
     end = None if plan.drops else ended(deps, subject_of(record), plan, record.published)
     stage, movement = None, None
     if plan.stage is not None:
-        stage = _stage_after(deps, record, plan, plan.stage)
+        before = deps.store.stage(plan.service, plan.stage)
+        # The plan must have been made on the record that is still there.
+        if (None if before is None else before.revision) != plan.stage_revision:
+            raise Superseded(f"the record of stage {plan.stage} changed under operation {record.operation_id}")
+        stage = _stage_after(deps, record, plan, before or Stage(plan.stage, None, (), {}), new=before is None)
         movement = Movement(
             stage=plan.stage,
             number=stage.movements,
@@ -37,21 +48,50 @@ def commit(deps: Deps, operation_id: OperationId) -> Step:
             to_release=plan.release,
             at=iso(deps.clock.now()),
             provenance=record.provenance,
+            popped=() if before is None else taken_off(before.way_back, stage.way_back),
+            displaced={} if before is None else _displaced(plan, before),
         )
     deps.journal.commit(record, stage, movement, end)
     return Go("CleanUp") if end is None else end
 
 
-def _stage_after(deps: Deps, record: OperationRecord, plan: Plan, name: StageName) -> Stage:
-    """The stage's record as the plan makes it. The plan must have been made on the record that is still there."""
-    before = deps.store.stage(plan.service, name)
-    if (None if before is None else before.revision) != plan.stage_revision:
-        raise Superseded(f"the record of stage {name} changed under operation {record.operation_id}")
+def _commit_settings(deps: Deps, record: OperationRecord) -> Step:
+    record = deps.journal.begin(record, Phase.COMMIT)
+    plan = Bodies(deps.artifacts).configure_plan_of(record)
+    stage = deps.store.stage(plan.service, plan.stage)
+    if stage is None or stage.revision != plan.stage_revision:
+        raise Superseded(f"the record of stage {plan.stage} changed under operation {record.operation_id}")
+    end = ended(deps, subject_of(record), plan, {})
+    deps.journal.commit(record, replace(stage, settings=plan.settings), None, end)
+    return end
+
+
+def _stage_after(deps: Deps, record: OperationRecord, plan: Plan, before: Stage, *, new: bool) -> Stage:
+    """The stage's record as the plan makes it. A ledger that an earlier stage of this name left is gone on with."""
     aliases = dict(plan.settled)
     for item in plan.moves:
         target = target_of(item, record)
         if target is None or item.arn not in record.moved:
             raise AssertionError(f"{item.arn} was not moved, but the operation is to be committed")
         aliases[item.arn] = ServedAlias(item.function, target, record.moved[item.arn])
-    base = before or Stage(name, None, (), {})
-    return replace(base, release=plan.release, way_back=plan.way_back, aliases=aliases, mixed=False, movements=base.movements + 1)
+    movements = deps.store.last_movement(plan.service, before.name) if new else before.movements
+    return replace(
+        before,
+        release=plan.release,
+        way_back=plan.way_back,
+        aliases=aliases,
+        mixed=False,
+        tearing_down=False,
+        movements=movements + 1,
+    )
+
+
+def _displaced(plan: Plan, before: Stage) -> dict[FunctionArn, VersionNumber]:
+    """The versions that aliases left although the release they left says nothing of them: no sweep could work that out."""
+    left = [(move.arn, move.before) for move in plan.moves if move.before is not None]
+    left += [(drop.arn, drop.before) for drop in plan.drops]
+    return {arn: version for arn, version in left if _off_record(before, before.aliases.get(arn), version)}
+
+
+def _off_record(stage: Stage, recorded: ServedAlias | None, version: VersionNumber) -> bool:
+    return stage.mixed or recorded is None or recorded.kept or recorded.version != version

@@ -14,10 +14,11 @@ from stagekeeper.aws.errors import CallFailed, PreconditionFailed
 from stagekeeper.domain.converge import Foreign, NothingToUndo, PutBack, Unmake, undo
 from stagekeeper.domain.facts import Absent, Unreadable, VersionSeen
 from stagekeeper.domain.model import FunctionArn, OperationId, ServedAlias, Stage, StageName, VersionNumber
-from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ended
+from stagekeeper.domain.operation import OperationKind, Phase, Status, seconds_until_calls_ended
 from stagekeeper.domain.plan import Move
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
+from stagekeeper.engine import sweep, teardown
 from stagekeeper.engine.alias_look import look
 from stagekeeper.engine.books import balance
 from stagekeeper.engine.deps import Deps
@@ -62,6 +63,10 @@ def compensate(deps: Deps, operation_id: OperationId, cut_off: CutOff | None) ->
             return end
         case Status.COMMITTED if record.end is None and cut_off is not None and cut_off.state == "CleanUp":
             return _unfinished(deps, record, cut_off)
+        case Status.CONVERGING if record.kind is OperationKind.SWEEP:
+            return sweep.stopped(deps, record, _stopped_by(cut_off))
+        case Status.CONVERGING if record.kind is OperationKind.TEARDOWN:
+            return teardown.stopped(deps, record, _stopped_by(cut_off))
         case Status.CONVERGING:
             why = "it lost its worker" if cut_off is None else _internal(cut_off)
             failure = Refusal(Code.COMPENSATED, why)
@@ -75,6 +80,14 @@ def compensate(deps: Deps, operation_id: OperationId, cut_off: CutOff | None) ->
 
 def _internal(cut_off: CutOff) -> str:
     return f"State {cut_off.state} failed with {cut_off.error}: {cut_off.why}"
+
+
+def _stopped_by(cut_off: CutOff | None) -> str:
+    return "it lost its worker." if cut_off is None else _sentence(_internal(cut_off))
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else text + "."
 
 
 def _unfinished(deps: Deps, record: OperationRecord, cut_off: CutOff) -> Step:
@@ -97,9 +110,11 @@ def _put_back(deps: Deps, record: OperationRecord) -> Step:
         # A call of the worker that was cut off may still take effect: what is read before that would be wrong.
         deps.clock.sleep(seconds_until_calls_ended(record.phase))
     record = deps.journal.begin(record, Phase.COMPENSATE)
+    outcome = _Outcome()
+    if record.kind is OperationKind.CONFIGURE:
+        return _end(deps, record, outcome)  # its only effect is its commit
     plan = Bodies(deps.artifacts).plan_of(record)
     mandate = Mandate(deps.journal, deps.clock, record)
-    outcome = _Outcome()
     if record.stage is not None:
         undoer = _Undoer(deps, mandate, record, record.stage, outcome)
         # apply_all stops at a trouble; an alias that cannot be put back must not keep the others from it: none is returned.
@@ -190,7 +205,10 @@ def _end(deps: Deps, record: OperationRecord, outcome: _Outcome) -> Step:
     if record.failure is None:
         raise AssertionError(f"operation {record.operation_id} is compensating without a failure on record")
     stage_name = record.stage
-    stage = None if stage_name is None else deps.store.stage(record.service, stage_name)
+    service = record.service
+    if service is None:
+        raise AssertionError(f"operation {record.operation_id} is about no service in particular and has nothing to put back")
+    stage = None if stage_name is None else deps.store.stage(service, stage_name)
     if outcome.stuck and stage_name is not None:
         message = (
             f"{record.kind} of stage {record.stage} of service {record.service} failed and could not be put back everywhere. "
@@ -198,7 +216,10 @@ def _end(deps: Deps, record: OperationRecord, outcome: _Outcome) -> Step:
             "what the stage served before."
         )
         refusal = Refusal(Code.NEEDS_ATTENTION, message, (*outcome.stuck, *outcome.foreign), tuple(outcome.warnings))
-        mixed = _with_served(stage or Stage(stage_name, None, (), {}), outcome.served, mixed=True)
+        made = (
+            Stage(stage_name, None, (), {}, movements=deps.store.last_movement(service, stage_name)) if stage is None else stage
+        )
+        mixed = _with_served(made, outcome.served, mixed=True)
         return _finish(deps, record, Status.NEEDS_ATTENTION, refusal, mixed)
     refusal = _explained(record, record.failure, outcome)
     changed = None if stage is None else _with_served(stage, outcome.served, mixed=False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stagekeeper.aws.artifacts import Artifacts, s3_client
-from stagekeeper.aws.callers import UnqualifiedCallers
+from stagekeeper.aws.callers import Callers
 from stagekeeper.aws.clock import Clock, SystemClock
+from stagekeeper.aws.images import Images
 from stagekeeper.aws.journal import Journal
 from stagekeeper.aws.lambda_api import LambdaApi, LambdaClients
 from stagekeeper.aws.store import ObjectHashes, Store
@@ -15,31 +16,35 @@ from stagekeeper.aws.table import Table, dynamodb_client
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """The adapters, by what they are for."""
+    """The adapters, by what they are for. ``pass_roles`` is the pattern of the ARNs of the roles that the stack may give to
+    functions; empty: none."""
 
     lambda_api: LambdaApi
-    callers: UnqualifiedCallers
+    callers: Callers
     artifacts: Artifacts
     table: Table
     store: Store
     journal: Journal
     clock: Clock
+    images: Images = field(default_factory=Images)
+    pass_roles: str = ""
 
     def hashes(self, *, read_only: bool) -> ObjectHashes:
         return ObjectHashes(self.table, read_only=read_only)
 
 
-def real_deps(table_name: str, bucket: str) -> Deps:
+def real_deps(table_name: str, bucket: str, pass_roles: str) -> Deps:
     """The adapters over AWS itself; the SDK takes endpoint, Region and credentials from the environment."""
     clock = SystemClock()
     clients = LambdaClients.default()
     table = Table(dynamodb_client(), table_name, clock)
     return Deps(
         lambda_api=LambdaApi(clients, clock),
-        callers=UnqualifiedCallers(clients.read, clock),
+        callers=Callers(clients.read, clock),
         artifacts=Artifacts(s3_client(), bucket),
         table=table,
         store=Store(table),
         journal=Journal(table, clock),
         clock=clock,
+        pass_roles=pass_roles,
     )

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 from stagekeeper.aws.artifacts import HashCache
 from stagekeeper.aws.lambda_api import LatestBusy
+from stagekeeper.domain.code import ImageAddress, sha256_base64, sha256_spelled_like
 from stagekeeper.domain.configuration import differing_members, digest, overlay, with_architectures
 from stagekeeper.domain.deploy import DeployWish, release_content
 from stagekeeper.domain.facts import (
@@ -19,7 +21,9 @@ from stagekeeper.domain.facts import (
     Busy,
     CodeProblem,
     DeployFacts,
+    Image,
     LatestSeen,
+    OutOfReach,
     RestoreFacts,
     StageFacts,
     Unreadable,
@@ -34,12 +38,13 @@ from stagekeeper.domain.model import (
     LogicalName,
     OperationId,
     Release,
+    ReleaseNumber,
     ServiceName,
     StageName,
     VersionNumber,
     content_digest,
 )
-from stagekeeper.domain.request import CodeWish, FunctionWish
+from stagekeeper.domain.request import CodeWish, FunctionWish, ImageWish
 from stagekeeper.engine.deps import Deps
 
 T = TypeVar("T")
@@ -60,7 +65,15 @@ def in_parallel(work: Callable[[T], R], things: Iterable[T]) -> list[R]:
 
 def recorded(deps: Deps, service: ServiceName, stage: StageName | None) -> StageFacts:
     """What the record says; nothing of AWS yet."""
-    return StageFacts(deps.store.service(service), stage, None if stage is None else deps.store.stage(service, stage))
+    known = deps.store.service(service)
+    last = known.last_release if known is not None else _last_of_ledger(deps, service)
+    return StageFacts(known, stage, None if stage is None else deps.store.stage(service, stage), last_release=last)
+
+
+def _last_of_ledger(deps: Deps, service: ServiceName) -> ReleaseNumber:
+    """The highest release that the ledger of a torn-down service names; 0 for a service that is new."""
+    named = [release for line in deps.store.movements(service) for release in (line.from_release, line.to_release)]
+    return max((release for release in named if release is not None), default=ReleaseNumber(0))
 
 
 def observed(deps: Deps, at: StageFacts, more: Iterable[FunctionArn]) -> StageFacts:
@@ -75,15 +88,16 @@ def observed(deps: Deps, at: StageFacts, more: Iterable[FunctionArn]) -> StageFa
     there = dict(zip(missing, in_parallel(deps.lambda_api.exists, missing), strict=True))
     served.update({arn: answer for arn, answer in there.items() if isinstance(answer, Unreadable)})
     gone = frozenset(arn for arn, answer in there.items() if answer is False)
-    return StageFacts(at.service, name, at.stage, served, gone)
+    return replace(at, served=served, gone=gone)
 
 
 def deploy_facts(
     deps: Deps, wish: DeployWish, functions: Mapping[LogicalName, FunctionWish], at: StageFacts, *, read_only: bool
 ) -> DeployFacts:
     """Everything a deploy is decided on."""
-    codes = _codes(deps, functions.values(), deps.hashes(read_only=read_only))
-    found = in_parallel(lambda item: _resolve(deps, *item, codes), functions.items())
+    latests = dict(zip(functions, in_parallel(lambda wish: _latest(deps, wish.function_name), functions.values()), strict=True))
+    codes = _codes(deps, functions, latests, deps.hashes(read_only=read_only))
+    found = [_resolve(name, wish, latests[name], codes) for name, wish in functions.items()]
     wanted = [function for function in found if isinstance(function, WantedFunction)]
     current = None
     if at.stage is not None and at.stage.release is not None:
@@ -97,9 +111,10 @@ def deploy_facts(
         functions=tuple(found),
         claims=claims,
         realised=_realised(deps, [(part.arn, part.content) for part in content.values()]),
-        callers=deps.callers.of(w.latest.arn for w in wanted if w.latest.arn not in claims),
+        callers=deps.callers.unqualified(w.latest.arn for w in wanted if w.latest.arn not in claims),
         failed_writers=_failed_writers(deps, claims),
         equal_release=deps.store.release_with(wish.service, content_digest(content)),
+        pass_roles=deps.pass_roles,
     )
 
 
@@ -115,8 +130,9 @@ def restore_facts(deps: Deps, release: Release, at: StageFacts) -> RestoreFacts:
     states.update({arn: answer for arn, answer in there.items() if isinstance(answer, Unreadable) and arn in numbers})
     gone = seen.gone | frozenset(arn for arn, answer in there.items() if answer is False)
     return RestoreFacts(
-        at=StageFacts(seen.service, seen.name, seen.stage, seen.served, gone),
+        at=replace(seen, gone=gone),
         release=release,
+        claims=deps.store.claims(parts),
         targets={arn: (numbers[arn], states[arn]) if arn in numbers else None for arn in parts},
     )
 
@@ -148,31 +164,46 @@ def _failed_writers(deps: Deps, claims: Mapping[FunctionArn, Claim]) -> frozense
     return deps.store.failed_operations({write.operation_id for write in writes})
 
 
-#: What was found where code is said to be: by bucket, key and object version.
-_Codes = Mapping[tuple[str, str, str | None], Artifact | Absent | Unreadable]
+#: What $LATEST of each function of the request is, or why that is not known.
+_Latests = Mapping[LogicalName, LatestSeen | Absent | Unreadable | Busy | OutOfReach]
+
+#: An object in S3 (bucket, key, version), or an image.
+_Place = tuple[str, str, str | None] | ImageAddress
+
+#: What was found where code is said to be.
+_Codes = Mapping[_Place, Artifact | Image | Absent | Unreadable]
 
 
-def _place(wish: CodeWish) -> tuple[str, str, str | None]:
-    return wish.s3_bucket, wish.s3_key, wish.s3_object_version
+def _place(wish: CodeWish | ImageWish) -> _Place:
+    return wish.image if isinstance(wish, ImageWish) else (wish.s3_bucket, wish.s3_key, wish.s3_object_version)
 
 
-def _codes(deps: Deps, functions: Iterable[FunctionWish], cache: HashCache) -> _Codes:
-    """Each object is looked at once, however many functions share it: it may have to be hashed."""
-    places = list(dict.fromkeys(_place(wish.code) for wish in functions if wish.code is not None))
-    return dict(zip(places, in_parallel(lambda place: deps.artifacts.code(*place, cache), places), strict=True))
+def _codes(deps: Deps, functions: Mapping[LogicalName, FunctionWish], latests: _Latests, cache: HashCache) -> _Codes:
+    """Each object is looked at once, however many functions share it: it may have to be hashed. An image that the function
+    could not have is not looked for."""
+
+    def look(place: _Place) -> Artifact | Image | Absent | Unreadable:
+        return deps.images.look(place) if isinstance(place, ImageAddress) else deps.artifacts.code(*place, cache)
+
+    places: dict[_Place, None] = {}
+    for name, wish in functions.items():
+        latest = latests[name]
+        if wish.code is None or not isinstance(latest, LatestSeen):
+            continue
+        if isinstance(wish.code, CodeWish) or _elsewhere(name, wish.code.image, latest.arn) is None:
+            places[_place(wish.code)] = None
+    return dict(zip(places, in_parallel(look, places), strict=True))
 
 
-def _resolve(deps: Deps, name: LogicalName, wish: FunctionWish, codes: _Codes) -> WantedFunction | Unsettled:
+def _resolve(
+    name: LogicalName, wish: FunctionWish, latest: LatestSeen | Absent | Unreadable | Busy | OutOfReach, codes: _Codes
+) -> WantedFunction | Unsettled:
     """One function of the request: what $LATEST holds, the code it shall have, and the content that makes."""
-    latest = _latest(deps, wish.function_name)
     if not isinstance(latest, LatestSeen):
         return Unsettled(name, wish.function_name, latest)
-    artifact = None
-    if wish.code is not None:
-        code = _code(name, wish.code, codes[_place(wish.code)])
-        if not isinstance(code, Artifact):
-            return Unsettled(name, wish.function_name, code)
-        artifact = code
+    artifact = None if wish.code is None else _code(name, wish.code, latest.arn, codes)
+    if isinstance(artifact, CodeProblem | Unreadable):
+        return Unsettled(name, wish.function_name, artifact)
     bare_name = latest.arn.rpartition(":")[2]
     configuration = overlay(latest.configuration, wish.configuration, bare_name)
     if wish.code is not None and wish.code.architectures is not None:
@@ -185,10 +216,15 @@ def _resolve(deps: Deps, name: LogicalName, wish: FunctionWish, codes: _Codes) -
         artifact=artifact,
         given=frozenset(wish.configuration),
         differing=differing_members(latest.configuration, configuration),
+        role=wish.configuration.get("Role"),
+        layers=tuple(wish.configuration.get("Layers", ())),
     )
 
 
-def _latest(deps: Deps, function_name: str) -> LatestSeen | Absent | Unreadable | Busy:
+def _latest(deps: Deps, function_name: str) -> LatestSeen | Absent | Unreadable | Busy | OutOfReach:
+    here = deps.lambda_api.region
+    if function_name.startswith("arn:") and (region := function_name.split(":")[3]) != here:
+        return OutOfReach(region, here)
     deadline = deps.clock.now() + BUSY_PATIENCE
     while True:
         latest = deps.lambda_api.latest(function_name)
@@ -199,16 +235,40 @@ def _latest(deps: Deps, function_name: str) -> LatestSeen | Absent | Unreadable 
         deps.clock.sleep(_BUSY_POLL)
 
 
-def _code(name: LogicalName, wish: CodeWish, found: Artifact | Absent | Unreadable) -> Artifact | CodeProblem | Unreadable:
-    where = f"s3://{wish.s3_bucket}/{wish.s3_key}" + (f" (version {wish.s3_object_version})" if wish.s3_object_version else "")
-    match found:
-        case Absent():
-            sentence = f"The code of function {name}, {where}, does not exist. Upload it, or correct its place."
-            return CodeProblem(missing=True, sentence=sentence)
-        case Artifact(sha256=sha256) if wish.sha256 is not None and sha256 != wish.sha256:
-            sentence = (
-                f"The code of function {name}, {where}, has SHA-256 {sha256}, not {wish.sha256} as the request says. "
-                "Upload the right code, or correct sha256."
-            )
-            return CodeProblem(missing=False, sentence=sentence)
-    return found
+def _code(
+    name: LogicalName, wish: CodeWish | ImageWish, arn: FunctionArn, codes: _Codes
+) -> Artifact | Image | CodeProblem | Unreadable:
+    if isinstance(wish, ImageWish) and (elsewhere := _elsewhere(name, wish.image, arn)) is not None:
+        return elsewhere
+    where, found = _spelled(wish), codes[_place(wish)]
+    if isinstance(found, Absent):
+        do = "Push it" if isinstance(wish, ImageWish) else "Upload it"
+        sentence = f"The code of function {name}, {where}, does not exist. {do}, or correct its place."
+        return CodeProblem(missing=True, sentence=sentence)
+    said = wish.sha256 if isinstance(wish, CodeWish) else None
+    if isinstance(found, Unreadable) or said is None or found.sha256 == sha256_base64(said):
+        return found
+    sentence = (
+        f"The code of function {name}, {where}, has SHA-256 {sha256_spelled_like(said, found.sha256)}, not {said} as the request "
+        "says. Upload the right code, or correct sha256."
+    )
+    return CodeProblem(missing=False, sentence=sentence)
+
+
+def _spelled(wish: CodeWish | ImageWish) -> str:
+    if isinstance(wish, ImageWish):
+        return wish.image.uri
+    return f"s3://{wish.s3_bucket}/{wish.s3_key}" + (f" (version {wish.s3_object_version})" if wish.s3_object_version else "")
+
+
+def _elsewhere(name: LogicalName, image: ImageAddress, arn: FunctionArn) -> CodeProblem | None:
+    """AWS wants an image in the function's Region; one of another account needs rights there that Stagekeeper does not have."""
+    region, account = arn.split(":")[3:5]
+    if (image.region, image.account) == (region, account):
+        return None
+    sentence = (
+        f"The image of function {name}, {image.uri}, is in account {image.account}, Region {image.region}. It must be where the "
+        f"function is: in account {account}, Region {region}. Replicate the image there (Amazon ECR does that by itself, if told "
+        "to), and name it there."
+    )
+    return CodeProblem(missing=False, sentence=sentence)

@@ -1,25 +1,30 @@
-"""Inspect: operations that only look. They take no lock and have no record; all they write is their report."""
+"""Inspect: what only looks. ``verify`` takes no lock and has no record; a sweep has one, since looking can take long."""
 
 from __future__ import annotations
 
 from stagekeeper.domain.model import OperationId
-from stagekeeper.domain.plan import Configured, Plan
+from stagekeeper.domain.orphans import SweepSettings
 from stagekeeper.domain.refusal import Refusal
-from stagekeeper.domain.request import Request, kind_of
+from stagekeeper.domain.request import Request, SweepRequest, VerifyRequest, kind_of
 from stagekeeper.engine.deps import Deps
-from stagekeeper.engine.prepare import decide
+from stagekeeper.engine.prepare import readable
 from stagekeeper.engine.report import Subject, ended
 from stagekeeper.engine.step import Step, failed
+from stagekeeper.engine.sweep import survey_all
+from stagekeeper.engine.verify import decide_verify
 
 
-def inspect(deps: Deps, operation_id: OperationId, request: Request | Refusal) -> Step:
-    """The outcome of ``verify``: unchanged if AWS agrees with the record, else Drifted, naming every alias."""
-    if isinstance(request, Refusal):
-        return failed(request, operation_id)
-    decision = decide(deps, operation_id, request, read_only=True)
-    match decision:
+def inspect(deps: Deps, operation_id: OperationId, request: Request | Refusal, stack: SweepSettings, deadline: float) -> Step:
+    """The outcome of ``verify``, or the next step of a sweep. ``stack`` are the stack's own settings of sweeps."""
+    match request:
         case Refusal():
-            return failed(decision, operation_id)
-        case Plan() | Configured():
+            return failed(request, operation_id)
+        case SweepRequest():
+            return survey_all(deps, operation_id, stack, deadline)
+        case VerifyRequest():
+            decision = readable(lambda: decide_verify(deps, request))
+        case _:
             raise AssertionError(f"{kind_of(request)} changes something and was sent to Inspect")
-    return ended(deps, Subject(operation_id, kind_of(request), request.common.service, request.stage), decision, {})
+    if isinstance(decision, Refusal):
+        return failed(decision, operation_id)
+    return ended(deps, Subject(operation_id, kind_of(request), request.service, request.stage), decision, {})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.errors import AlreadyThere, NotThere, PreconditionFailed, Unanswered
+from stagekeeper.aws.journal import ClaimLost
 from stagekeeper.domain.converge import Done, Foreign, TryAgain, after_failed_precondition
 from stagekeeper.domain.model import OperationId, StageName, VersionNumber
-from stagekeeper.domain.operation import Phase, Status
+from stagekeeper.domain.operation import OperationKind, Phase, Status
 from stagekeeper.domain.plan import Move
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.domain.refusal import Code
@@ -14,7 +15,7 @@ from stagekeeper.engine.alias_look import look
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.mandate import Mandate
 from stagekeeper.engine.step import Go, Step, resume
-from stagekeeper.engine.trouble import Trouble, apply_all, give_up
+from stagekeeper.engine.trouble import Trouble, apply_all, claimed_elsewhere, give_up
 
 #: Two or three calls in flight use up the shared 15 requests a second; more would only be throttled.
 _THREADS = 3
@@ -31,6 +32,12 @@ def move(deps: Deps, operation_id: OperationId) -> Step:
     plan = Bodies(deps.artifacts).plan_of(record)
     if plan.stage is None:
         return Go("Commit")
+    if plan.kind is not OperationKind.DEPLOY:
+        # A deploy claims functions before it publishes; here it is only a function that had left the service.
+        try:
+            deps.journal.join(record, plan.service, {arn: join.after for arn, join in plan.joins.items()})
+        except ClaimLost as lost:
+            return give_up(deps, record, [claimed_elsewhere(arn) for arn in lost.arns])
     mover = _Mover(deps, Mandate(deps.journal, deps.clock, record), record, plan.stage, overwrite=plan.overwrite_drift)
     moved, troubles = apply_all(mover.move_one, plan.moves, _THREADS)
     if troubles:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.errors import CallFailed
 from stagekeeper.aws.table import MalformedItem
 from stagekeeper.domain.configure import ConfigureWish, configure
 from stagekeeper.domain.deploy import DeployWish, admit_deploy, plan_deploy
-from stagekeeper.domain.facts import StageFacts
-from stagekeeper.domain.model import OperationId
+from stagekeeper.domain.model import OperationId, Service
 from stagekeeper.domain.operation import Phase, Status
-from stagekeeper.domain.plan import Configured, Plan, Unchanged
+from stagekeeper.domain.orphans import SweepSettings
+from stagekeeper.domain.plan import ConfigurePlan, Plan, Unchanged
 from stagekeeper.domain.record import End, OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.request import (
@@ -23,15 +24,22 @@ from stagekeeper.domain.request import (
     Request,
     ResetRequest,
     RollbackRequest,
+    SweepRequest,
+    TeardownRequest,
     VerifyRequest,
     kind_of,
 )
 from stagekeeper.domain.restore import AlongTheWayBack, AsStage, RestoreWish, ToRelease, admit_restore, plan_restore
-from stagekeeper.domain.verify import admit_verify, verdict
+from stagekeeper.domain.teardown import TeardownPlan
 from stagekeeper.engine.deps import Deps
-from stagekeeper.engine.gather import deploy_facts, in_parallel, observed, recorded, restore_facts
-from stagekeeper.engine.report import Decision, Subject, ended, planned, subject_of
+from stagekeeper.engine.gather import deploy_facts, in_parallel, recorded, restore_facts
+from stagekeeper.engine.report import Decision, Subject, TornDown, ended, planned, subject_of
 from stagekeeper.engine.step import Step, failed, resume
+from stagekeeper.engine.sweep import looked_at
+from stagekeeper.engine.teardown import decide_teardown
+from stagekeeper.engine.verify import decide_verify
+
+T = TypeVar("T")
 
 #: What moves a stage onto a release that exists.
 RestoreRequest = RollbackRequest | ResetRequest | CloneRequest
@@ -43,34 +51,29 @@ def prepare(deps: Deps, operation_id: OperationId) -> Step:
     if record.status is not Status.PLANNED:
         return resume(record)
     record = deps.journal.begin(record, Phase.PLAN)
-    request = Bodies(deps.artifacts).request_of(record)
-    decision = decide(deps, operation_id, request, read_only=False)
+    bodies = Bodies(deps.artifacts)
+    decision = readable(lambda: _decide(deps, operation_id, bodies.request_of(record), read_only=False))
     match decision:
         case Refusal():
             return _end(deps, record, Status.REFUSED, failed(decision, operation_id))
         case Unchanged():
-            end = ended(deps, subject_of(record), decision, {})
-            return _end(deps, record, Status.UNCHANGED, end)
-        case Configured(stage=stage):
-            end = ended(deps, subject_of(record), decision, {})
-            deps.journal.commit(record, stage, None, end)
-            return end
-        case Plan():
-            return resume(deps.journal.record_intent(record, decision, Bodies(deps.artifacts).put_plan(decision)))
+            return _end(deps, record, Status.UNCHANGED, ended(deps, subject_of(record), decision, {}))
+        case Plan(new_release=True):
+            new = Service(decision.service, decision.release)
+            return resume(deps.journal.record_intent(record, bodies.put_plan(decision), new))
+        case Plan() | ConfigurePlan() | TeardownPlan():
+            return resume(deps.journal.record_intent(record, bodies.put_plan(decision)))
     assert_never(decision)
 
 
-def dry_run(deps: Deps, operation_id: OperationId, request: Request | Refusal) -> Step:
-    """Plan without a lock and without writing anything."""
+def dry_run(deps: Deps, operation_id: OperationId, request: Request | Refusal, stack: SweepSettings) -> Step:
+    """Plan without a lock and without writing anything. ``stack`` are the stack's own settings of sweeps."""
     if isinstance(request, Refusal):
         return failed(request, operation_id)
-    decision = decide(deps, operation_id, request, read_only=True)
-    match decision:
-        case Refusal():
-            return failed(decision, operation_id)
-        case Plan() | Unchanged() | Configured():
-            return planned(Subject(operation_id, kind_of(request), request.common.service, request.stage), decision)
-    assert_never(decision)
+    decision = readable(lambda: _looked(deps, operation_id, request, stack))
+    if isinstance(decision, Refusal):
+        return failed(decision, operation_id)
+    return planned(Subject(operation_id, kind_of(request), request.service, request.stage), decision)
 
 
 def _end(deps: Deps, record: OperationRecord, status: Status, end: End) -> Step:
@@ -78,23 +81,43 @@ def _end(deps: Deps, record: OperationRecord, status: Status, end: End) -> Step:
     return end
 
 
-def decide(deps: Deps, operation_id: OperationId, request: Request, *, read_only: bool) -> Decision | Refusal:
+def readable(decide: Callable[[], T]) -> T | Refusal:
     """The decision. A record that cannot be read refuses, since nothing can be decided without it."""
     try:
-        match request:
-            case DeployRequest():
-                return _decide_deploy(deps, operation_id, request, read_only=read_only)
-            case RollbackRequest() | ResetRequest() | CloneRequest():
-                return _decide_restore(deps, operation_id, request)
-            case ConfigureRequest():
-                return _decide_configure(deps, request)
-            case VerifyRequest():
-                return _decide_verify(deps, request)
-        assert_never(request)
+        return decide()
     except CallFailed as error:
         return Refusal(Code.UNREADABLE, f"{error}. Nothing was changed. Mend that and try again.", (error.what,))
     except MalformedItem as error:
-        return Refusal(Code.UNREADABLE, f"The state table is not as this version writes it: {error}. Nothing was changed.")
+        return Refusal(Code.UNREADABLE, f"The state is not on record as this version writes it: {error}. Nothing was changed.")
+
+
+def _looked(deps: Deps, operation_id: OperationId, request: Request, stack: SweepSettings) -> Decision | Refusal:
+    """What an operation would do."""
+    match request:
+        case SweepRequest():
+            return looked_at(deps, operation_id, request, stack)
+        case VerifyRequest():
+            return decide_verify(deps, request)
+    decision = _decide(deps, operation_id, request, read_only=True)
+    return TornDown(decision, decision.verdicts) if isinstance(decision, TeardownPlan) else decision
+
+
+def _decide(
+    deps: Deps, operation_id: OperationId, request: Request, *, read_only: bool
+) -> Plan | ConfigurePlan | TeardownPlan | Unchanged | Refusal:
+    """The decision of an operation that has a plan. Raises CallFailed and MalformedItem."""
+    match request:
+        case DeployRequest():
+            return _decide_deploy(deps, operation_id, request, read_only=read_only)
+        case RollbackRequest() | ResetRequest() | CloneRequest():
+            return _decide_restore(deps, operation_id, request)
+        case TeardownRequest():
+            return decide_teardown(deps, operation_id, request)
+        case ConfigureRequest():
+            return _decide_configure(deps, request)
+        case SweepRequest() | VerifyRequest():
+            raise AssertionError(f"{kind_of(request)} has no plan")
+    assert_never(request)
 
 
 def _decide_deploy(
@@ -103,14 +126,14 @@ def _decide_deploy(
     common = request.common
     wish = DeployWish(
         operation_id=operation_id,
-        service=common.service,
+        service=request.service,
         stage=request.stage,
         partial=request.partial,
         overwrite_drift=request.overwrite_drift,
         if_release=common.if_release,
         accept_unqualified_callers=request.accept_unqualified_callers,
     )
-    at = recorded(deps, common.service, request.stage)
+    at = recorded(deps, request.service, request.stage)
     refusal = admit_deploy(wish, at)
     if refusal is not None:
         return refusal
@@ -135,22 +158,9 @@ def _decide_restore(deps: Deps, operation_id: OperationId, request: RestoreReque
     return plan_restore(wish, chosen, restore_facts(deps, release, at))
 
 
-def _decide_configure(deps: Deps, request: ConfigureRequest) -> Configured | Unchanged | Refusal:
-    common = request.common
-    wish = ConfigureWish(common.service, request.stage, request.protected, request.description, common.if_release)
-    return configure(wish, recorded(deps, common.service, request.stage))
-
-
-def _decide_verify(deps: Deps, request: VerifyRequest) -> Unchanged | Refusal:
-    """Unchanged if AWS agrees with the record of the stage, or of every stage."""
-    common = request.common
-    at = recorded(deps, common.service, request.stage)
-    refused = admit_verify(common.service, at, common.if_release)
-    if refused is not None:
-        return refused
-    stages = deps.store.stages(common.service) if at.stage is None else [at.stage]
-    seen = [observed(deps, StageFacts(at.service, stage.name, stage), ()) for stage in stages]
-    return verdict(seen) or Unchanged(None if at.stage is None else at.stage.release)
+def _decide_configure(deps: Deps, request: ConfigureRequest) -> ConfigurePlan | Unchanged | Refusal:
+    wish = ConfigureWish(request.service, request.stage, request.protected, request.description, request.common.if_release)
+    return configure(wish, recorded(deps, request.service, request.stage))
 
 
 def _restore_wish(operation_id: OperationId, request: RestoreRequest) -> RestoreWish:
@@ -167,7 +177,7 @@ def _restore_wish(operation_id: OperationId, request: RestoreRequest) -> Restore
     return RestoreWish(
         kind=kind_of(request),
         operation_id=operation_id,
-        service=request.common.service,
+        service=request.service,
         stage=request.stage,
         choice=choice,
         overwrite_drift=not isinstance(request, CloneRequest) and request.overwrite_drift,

@@ -14,10 +14,10 @@ from stagekeeper.aws.errors import AlreadyThere, PreconditionFailed
 from stagekeeper.aws.journal import ClaimLost, VersionRecord
 from stagekeeper.aws.lambda_api import LatestBusy, VersionMade
 from stagekeeper.domain import converge
-from stagekeeper.domain.configuration import differing_members, digest, overlay, spelled_out, with_architectures
+from stagekeeper.domain.configuration import digest, overlay, update_for, with_architectures
 from stagekeeper.domain.facts import Absent, LatestSeen, Unreadable, VersionSeen
 from stagekeeper.domain.lock import PUBLISH, holds
-from stagekeeper.domain.model import FunctionArn, OperationId, Release
+from stagekeeper.domain.model import OperationId, Release
 from stagekeeper.domain.operation import Phase, Status
 from stagekeeper.domain.plan import Publish, Published
 from stagekeeper.domain.refusal import Code
@@ -25,7 +25,7 @@ from stagekeeper.domain.request import DeployRequest, FunctionWish
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.mandate import Mandate
 from stagekeeper.engine.step import Go, Step, Wait, resume
-from stagekeeper.engine.trouble import Trouble, apply_all, give_up
+from stagekeeper.engine.trouble import Trouble, apply_all, claimed_elsewhere, give_up
 
 #: Mostly waiting for updates to settle; the pace of the calls is the adapter's business.
 _THREADS = 16
@@ -49,13 +49,13 @@ def publish(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
     request = bodies.request_of(record)
     if not isinstance(request, DeployRequest):
         return Go("Move")
-    if not holds(deps.store.lock(record.service), operation_id, frozenset({PUBLISH})):
+    if not holds(deps.store.lock(plan.service), operation_id, frozenset({PUBLISH})):
         # The versions exist and it was given back: claims and $LATEST may be the next deploy's by now.
         return Go("Move" if plan.moves else "Commit")
     try:
-        deps.journal.join(record, {arn: join.after for arn, join in plan.joins.items()})
+        deps.journal.join(record, plan.service, {arn: join.after for arn, join in plan.joins.items()})
     except ClaimLost as lost:
-        return give_up(deps, record, [_claimed_elsewhere(arn) for arn in lost.arns])
+        return give_up(deps, record, [claimed_elsewhere(arn) for arn in lost.arns])
 
     mandate = Mandate(deps.journal, deps.clock, record)
     worker = _Publisher(deps, mandate, request)
@@ -87,11 +87,6 @@ def publish(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
         give_back=frozenset() if plan.stage is None else frozenset({PUBLISH}),
     )
     return Go("Move" if plan.moves else "Commit")
-
-
-def _claimed_elsewhere(arn: FunctionArn) -> Trouble:
-    sentence = f"Function {arn} was claimed by another service in the meantime. A function has one owner."
-    return Trouble(Code.FUNCTION_OWNED_ELSEWHERE, sentence, str(arn))
 
 
 def _never_active(item: Publish, made: Published) -> Trouble:
@@ -152,10 +147,9 @@ class _Publisher:
     ) -> VersionMade | None:
         """One step further: None after a configuration update, which must settle before the next step."""
         api = self._deps.lambda_api
-        members = differing_members(latest.configuration, wanted) - {"Architectures"}
-        if members:
-            given = {member: spelled_out(member, wish.configuration[member], wanted) for member in sorted(members)}
-            api.update_configuration(item.arn, given, latest.revision_id, self._mandate.check)
+        update = update_for(latest.configuration, wanted, wish.configuration)
+        if update:
+            api.update_configuration(item.arn, update, latest.revision_id, self._mandate.check)
             return None
         if item.artifact is not None and (latest.code != item.content.code or latest.configuration != wanted):
             return api.update_code_and_publish(
@@ -173,7 +167,7 @@ class _Publisher:
                     return latest
                 case LatestSeen(failed=reason):
                     if not item.updates or latest.content == item.content:
-                        sentence = f"The update of function {item.function} ({item.arn}) failed on AWS: {reason}"
+                        sentence = f"The update of function {item.function} ({item.arn}) failed on AWS: {reason}."
                         return Trouble(Code.COMPENSATED, sentence, str(item.arn))
                     return latest
                 case LatestBusy(why=why):

@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, assert_never
 
+from stagekeeper.domain import teardown
 from stagekeeper.domain.model import FunctionArn, OperationId, ReleaseNumber, ServiceName, StageName
 from stagekeeper.domain.operation import OperationKind
-from stagekeeper.domain.plan import Change, Configured, Plan, Published, Unchanged, changes
+from stagekeeper.domain.orphans import Verdict
+from stagekeeper.domain.plan import Change, ConfigurePlan, Plan, Published, Unchanged, changes
 from stagekeeper.domain.record import OperationRecord, Succeeded
+from stagekeeper.domain.sweep import deletions
+from stagekeeper.domain.teardown import TeardownPlan
 from stagekeeper.engine.deps import Deps
 
 #: The contract's bound on every list of an output; the report has them whole.
 MAX_ENTRIES = 100
 
 
-#: What an operation that ends well was decided to do.
-Decision = Plan | Unchanged | Configured
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What became of every version that a sweep looked at."""
+
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TornDown:
+    """A teardown, and what became of the versions that it looked at."""
+
+    plan: TeardownPlan
+    verdicts: tuple[Verdict, ...]
+
+
+#: What an operation that ends well was decided to do, or did.
+Decision = Plan | Unchanged | ConfigurePlan | TornDown | Swept
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +46,7 @@ class Subject:
 
     operation_id: OperationId
     kind: OperationKind
-    service: ServiceName
+    service: ServiceName | None
     stage: StageName | None
 
 
@@ -40,29 +59,21 @@ def planned(subject: Subject, decision: Decision) -> Succeeded:
     return Succeeded(_cut(_whole("planned", subject, decision, {})) | {"report": None})
 
 
-def ended(deps: Deps, subject: Subject, decision: Decision, published: Mapping[FunctionArn, Published]) -> Succeeded:
+def ended(
+    deps: Deps, subject: Subject, decision: Decision, published: Mapping[FunctionArn, Published], outcome: str = "succeeded"
+) -> Succeeded:
     """The outcome of an operation that ended well; the whole report goes into the artifact bucket. Raises CallFailed."""
-    whole = _whole("unchanged" if isinstance(decision, Unchanged) else "succeeded", subject, decision, published)
+    whole = _whole("unchanged" if isinstance(decision, Unchanged) else outcome, subject, decision, published)
     report = deps.artifacts.put_body("reports", json.dumps(whole, sort_keys=True).encode())
     return Succeeded(_cut(whole) | {"report": {"s3_bucket": report.bucket, "s3_key": report.key}})
 
 
 def _whole(outcome: str, subject: Subject, decision: Decision, published: Mapping[FunctionArn, Published]) -> dict[str, Any]:
-    previous: ReleaseNumber | None
-    release: ReleaseNumber | None
-    lines: Sequence[Change]
-    match decision:
-        case Plan():
-            previous = decision.previous_release
-            lines = changes(decision, published)
-            release = decision.release
-        case Unchanged():
-            release = decision.release
-            previous = None if subject.stage is None else release
-            lines = []
-        case Configured():
-            previous = release = decision.stage.release
-            lines = []
+    release, previous = _releases(subject, decision)
+    lines = _lines(decision, published)
+    verdicts = decision.verdicts if isinstance(decision, (TornDown, Swept)) else ()
+    deleted = [_entry(verdict) for verdict in verdicts if verdict.remove]
+    kept = [_entry(verdict) for verdict in verdicts if not verdict.remove]
     return {
         "outcome": outcome,
         "operation_id": subject.operation_id,
@@ -73,12 +84,58 @@ def _whole(outcome: str, subject: Subject, decision: Decision, published: Mappin
         "previous_release": previous,
         "changes": [asdict(line) for line in lines],
         "changes_count": len(lines),
-        "warnings": [] if isinstance(decision, Configured) else list(decision.warnings),
-        "sweep": {"deleted": [], "kept": []},
-        "deleted_count": 0,
-        "kept_count": 0,
+        "warnings": _warnings(decision),
+        "sweep": {"deleted": deleted, "kept": kept},
+        "deleted_count": len(deleted),
+        "kept_count": len(kept),
     }
 
 
+def _releases(subject: Subject, decision: Decision) -> tuple[ReleaseNumber | None, ReleaseNumber | None]:
+    """What the stage serves afterwards, and what it served before."""
+    match decision:
+        case Plan():
+            return decision.release, decision.previous_release
+        case Unchanged():
+            return decision.release, None if subject.stage is None else decision.release
+        case ConfigurePlan():
+            return decision.release, decision.release
+        case TornDown(plan=plan):
+            return None, plan.previous_release
+        case Swept():
+            return None, None
+    assert_never(decision)
+
+
+def _lines(decision: Decision, published: Mapping[FunctionArn, Published]) -> list[Change]:
+    match decision:
+        case Plan():
+            return changes(decision, published)
+        case Unchanged() | ConfigurePlan():
+            return []
+        case TornDown(plan=plan, verdicts=verdicts):
+            return [*teardown.changes(plan), *deletions(verdicts)]
+        case Swept(verdicts=verdicts):
+            return deletions(verdicts)
+    assert_never(decision)
+
+
+def _warnings(decision: Decision) -> list[str]:
+    match decision:
+        case Plan() | Unchanged():
+            return list(decision.warnings)
+        case TornDown(plan=plan):
+            return list(plan.warnings)
+        case ConfigurePlan() | Swept():
+            return []
+    assert_never(decision)
+
+
+def _entry(verdict: Verdict) -> dict[str, Any]:
+    """One version of a sweep; ``bytes`` is the size of its code."""
+    return {"function": verdict.function, "version": str(verdict.version), "reason": verdict.reason, "bytes": verdict.size}
+
+
 def _cut(whole: Mapping[str, Any]) -> dict[str, Any]:
-    return {**whole, "changes": whole["changes"][:MAX_ENTRIES], "warnings": whole["warnings"][:MAX_ENTRIES]}
+    swept = {name: entries[:MAX_ENTRIES] for name, entries in whole["sweep"].items()}
+    return {**whole, "changes": whole["changes"][:MAX_ENTRIES], "warnings": whole["warnings"][:MAX_ENTRIES], "sweep": swept}

@@ -19,7 +19,7 @@ _MAX_BLOCKER = 300
 _MAX_WARNINGS = 20
 _MAX_CAUSE = 30_000
 
-Next = Literal["DryRun", "Inspect", "Lock", "Plan", "Publish", "Move", "Commit", "CleanUp", "Compensate"]
+Next = Literal["DryRun", "Inspect", "Lock", "Plan", "Publish", "Move", "TearDown", "Collect", "Commit", "CleanUp", "Compensate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,10 @@ def resume(record: OperationRecord) -> Step:
         return record.end
     match record.status:
         case Status.PLANNED:
-            return Go("Lock")
+            # A sweep looks first, without a lock.
+            return Go("Inspect" if record.kind is OperationKind.SWEEP else "Lock")
         case Status.CONVERGING:
-            return Go("Publish" if record.kind is OperationKind.DEPLOY else "Move")
+            return Go(_first_effect(record.kind))
         case Status.COMMITTED:
             return Go("CleanUp")
         case Status.COMPENSATING:
@@ -79,6 +80,23 @@ def resume(record: OperationRecord) -> Step:
         case Status.REFUSED | Status.UNCHANGED | Status.COMPENSATED | Status.ENDED | Status.NEEDS_ATTENTION:
             raise AssertionError(f"operation {record.operation_id} is {record.status} but has no end on record")
     assert_never(record.status)
+
+
+def _first_effect(kind: OperationKind) -> Next:
+    match kind:
+        case OperationKind.DEPLOY:
+            return "Publish"
+        case OperationKind.ROLLBACK | OperationKind.RESET | OperationKind.CLONE:
+            return "Move"
+        case OperationKind.CONFIGURE:
+            return "Commit"
+        case OperationKind.TEARDOWN:
+            return "TearDown"
+        case OperationKind.SWEEP:
+            return "Collect"
+        case OperationKind.VERIFY:
+            raise AssertionError("verify has no record and no effect")
+    assert_never(kind)
 
 
 def dump(step: Step) -> Mapping[str, Any]:

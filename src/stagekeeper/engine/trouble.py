@@ -38,6 +38,11 @@ def trouble_of(error: CallFailed) -> Trouble:
     )
 
 
+def claimed_elsewhere(arn: FunctionArn) -> Trouble:
+    sentence = f"Function {arn} was claimed by another service in the meantime. A function has one owner."
+    return Trouble(Code.FUNCTION_OWNED_ELSEWHERE, sentence, str(arn))
+
+
 def apply_all(work: Callable[[T], R | Trouble], things: Sequence[T], threads: int) -> tuple[list[tuple[T, R]], list[Trouble]]:
     """``work`` on each thing, a few at a time; after the first trouble nothing new is begun, what runs is let end."""
     stopped = threading.Event()

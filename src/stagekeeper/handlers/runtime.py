@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from stagekeeper.aws.errors import CallFailed
 from stagekeeper.domain.facts import Absent, Unreadable
 from stagekeeper.domain.model import OperationId
+from stagekeeper.domain.orphans import SweepSettings
 from stagekeeper.domain.record import Failed, Succeeded
 from stagekeeper.domain.request import DocumentRef
 from stagekeeper.engine.deps import Deps, real_deps
@@ -43,6 +44,18 @@ class Settings(BaseModel):
 
     state_table: str = Field(alias="STATE_TABLE", min_length=3)
     artifact_bucket: str = Field(alias="ARTIFACT_BUCKET", min_length=3)
+    # Only the states that plan a deploy have it.
+    pass_role_pattern: str = Field(alias="PASS_ROLE_PATTERN", default="")
+
+
+class SweepParameters(BaseModel):
+    """The stack's settings of sweeps, in the environment of the handlers that need them. One that is missing deletes nothing."""
+
+    model_config = ConfigDict(frozen=True)
+
+    keep: int = Field(alias="KEEP", ge=0)
+    rollback_depth: int = Field(alias="ROLLBACK_DEPTH", ge=0)
+    grace_hours: int = Field(alias="GRACE_HOURS", ge=0)
 
 
 class Payload(BaseModel):
@@ -81,7 +94,13 @@ class _NamesLogStream:
 def deps() -> Deps:
     """The adapters, made at the first use and kept for the life of the process."""
     settings = Settings.model_validate(dict(os.environ))
-    return real_deps(settings.state_table, settings.artifact_bucket)
+    return real_deps(settings.state_table, settings.artifact_bucket, settings.pass_role_pattern)
+
+
+def sweep_settings() -> SweepSettings:
+    """Raises ValidationError where a parameter is missing or is no whole number of at least 0."""
+    given = SweepParameters.model_validate(dict(os.environ))
+    return SweepSettings(given.keep, given.rollback_depth, given.grace_hours * 3600)
 
 
 def read_document(reference: DocumentRef) -> bytes | Absent | Unreadable:

@@ -15,6 +15,7 @@ from stagekeeper.domain.facts import (
     Absent,
     Artifact,
     DeployFacts,
+    Image,
     LatestSeen,
     RestoreFacts,
     StageFacts,
@@ -120,17 +121,18 @@ def stage_facts(
     agreed.update({arn(name): Absent() for name in gone})
     agreed.update({arn(name): answer for name, answer in (served or {}).items()})
     service = None if last_release is None else Service(SERVICE, ReleaseNumber(last_release))
-    return StageFacts(service, DEV, of, agreed, frozenset(arn(name) for name in gone))
+    newest = ReleaseNumber(last_release or 0)
+    return StageFacts(service, DEV, of, agreed, frozenset(arn(name) for name in gone), last_release=newest)
 
 
 # Deploys.
 
 
-def latest(name: str, code: str = "A", config: str = PLAIN, failed: str | None = None) -> LatestSeen:
+def latest(name: str, code: str = "A", config: str = PLAIN, failed: str | None = None, package: str = "Zip") -> LatestSeen:
     return LatestSeen(
         arn=arn(name),
         code=code,
-        configuration=configuration(),
+        configuration=configuration(PackageType=package),
         content=Content(code, config),
         revision_id=f"revision-of-{name}-latest",
         last_modified=1_700_000_000.0,
@@ -148,17 +150,28 @@ def wanted(
     given: tuple[str, ...] = (),
     differing: tuple[str, ...] = (),
     failed: str | None = None,
+    package: str = "Zip",
+    image: bool = False,
+    role: str | None = None,
+    layers: tuple[str, ...] = (),
 ) -> WantedFunction:
-    """A function of the request. ``code`` None: what $LATEST holds; ``config`` None: the configuration stays as it is."""
-    artifact = None if code is None else Artifact("artifacts", f"code/{name}-{code}.zip", None, code)
+    """A function of the request. ``code`` None: what $LATEST holds; ``config`` None: the configuration stays as it is.
+
+    ``package`` is what the function is; the code is a zip, or with ``image`` a container image.
+    """
+    artifact: Artifact | Image | None = None
+    if code is not None:
+        artifact = Image(f"images/{name}@{code}", code) if image else Artifact("artifacts", f"code/{name}-{code}.zip", None, code)
     return WantedFunction(
         function=LogicalName(name),
         function_name=f"orders-{name}",
-        latest=latest(name, in_latest, in_latest_config, failed),
+        latest=latest(name, in_latest, in_latest_config, failed, package),
         content=Content(code or in_latest, config or in_latest_config),
         artifact=artifact,
         given=frozenset(given),
         differing=frozenset(differing),
+        role=role,
+        layers=layers,
     )
 
 
@@ -196,6 +209,7 @@ def deploy_facts(
     failed: tuple[OperationId, ...] = (),
     served: Served | None = None,
     gone: tuple[str, ...] = (),
+    pass_roles: str = "",
 ) -> DeployFacts:
     """Facts of a deploy. ``versions`` is where contents are: (function, code letter) -> version.
 
@@ -206,7 +220,7 @@ def deploy_facts(
     newest = max((item.number for item in releases), default=None)
     facts = stage_facts(at, *names, served=served, gone=gone, last_release=newest)
     if wish.stage is None:
-        facts = StageFacts(facts.service, None, None)
+        facts = StageFacts(facts.service, None, None, last_release=facts.last_release)
     current = next((item for item in releases if at is not None and item.number == at.release), None)
     wanted_content = content_digest(release_content(wish, facts, current, functions))
     return DeployFacts(
@@ -218,6 +232,7 @@ def deploy_facts(
         callers={arn(name): who for name, who in (callers or {}).items()},
         failed_writers=frozenset(failed),
         equal_release=next((item for item in releases if item.digest == wanted_content), None),
+        pass_roles=pass_roles,
     )
 
 
@@ -276,6 +291,7 @@ def decide_restore(
     at: Stage | None,
     *releases: Release,
     others: tuple[Stage, ...] = (),
+    claims: Mapping[FunctionArn, Claim] | None = None,
     versions: Mapping[str, VersionSeen | Absent | Unreadable | None] | None = None,
     served: Served | None = None,
     gone: tuple[str, ...] = (),
@@ -298,7 +314,8 @@ def decide_restore(
         found[its.arn] = None if answer is None else (at_number, answer)
     missing = {its.arn: Absent() for its in target.functions.values() if its.arn not in facts.served}
     facts = replace(facts, served={**facts.served, **missing})
-    return plan_restore(wish, chosen, RestoreFacts(facts, target, found))
+    owned = {its.arn: claim(name) for name, its in target.functions.items()} if claims is None else dict(claims)
+    return plan_restore(wish, chosen, RestoreFacts(facts, target, owned, found))
 
 
 # Results.

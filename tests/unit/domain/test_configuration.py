@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import botocore.session
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from stagekeeper.domain.configuration import (
     differing_members,
     digest,
     overlay,
+    update_for,
     with_architectures,
 )
 
@@ -47,6 +49,20 @@ DEFAULTS = {
 
 #: Member -> as a request gives it, as AWS answers it then.
 GIVEN_AND_ANSWERED: dict[str, tuple[Any, Any]] = {
+    "DeadLetterConfig": (
+        {"TargetArn": "arn:aws:sqs:eu-central-1:111122223333:dead"},
+        {"TargetArn": "arn:aws:sqs:eu-central-1:111122223333:dead"},
+    ),
+    "ImageConfig": (
+        {"Command": ["serve"], "EntryPoint": []},
+        {"ImageConfig": {"Command": ["serve"]}},
+    ),
+    "Layers": (["layer:1", "layer:2"], [{"Arn": "layer:1", "CodeSize": 10}, {"Arn": "layer:2", "CodeSize": 11}]),
+    "Role": ("arn:role/one", "arn:role/one"),
+    "VpcConfig": (
+        {"SubnetIds": ["b", "a"], "SecurityGroupIds": ["s"]},
+        {"SubnetIds": ["a", "b"], "SecurityGroupIds": ["s"], "VpcId": "vpc-1", "Ipv6AllowedForDualStack": False},
+    ),
     "Description": ("takes orders", "takes orders"),
     "EphemeralStorage": ({"Size": 1024}, {"Size": 1024}),
     "Environment": ({"Variables": {"B": "2", "A": "1"}}, {"Variables": {"A": "1", "B": "2"}}),
@@ -78,7 +94,7 @@ DIFFERENT: dict[str, tuple[Any, Any]] = {
     "EphemeralStorage": ({"Size": 512}, {"Size": 513}),
     "FileSystemConfigs": ([], [{"Arn": "arn:access-point", "LocalMountPath": "/mnt/a"}]),
     "Handler": ("app.handler", "app.other"),
-    "ImageConfigResponse": (None, {"ImageConfig": {"Command": ["serve"]}}),
+    "ImageConfig": (None, {"ImageConfig": {"Command": ["serve"]}}),
     "KMSKeyArn": (None, "arn:aws:kms:eu-central-1:111122223333:key/1"),
     "Layers": ([{"Arn": "layer:1"}, {"Arn": "layer:2"}], [{"Arn": "layer:2"}, {"Arn": "layer:1"}]),
     "LoggingConfig": ({"LogFormat": "JSON"}, {"LogFormat": "JSON", "ApplicationLogLevel": "DEBUG"}),
@@ -98,7 +114,7 @@ SAME: dict[str, tuple[Any, Any]] = {
     "DeadLetterConfig": (None, {}),
     "Environment": (None, {"Variables": {}}),
     "FileSystemConfigs": (None, []),
-    "ImageConfigResponse": (None, {}),
+    "ImageConfig": ({"ImageConfig": {"EntryPoint": [], "WorkingDirectory": ""}}, {}),
     "Layers": ([{"Arn": "layer:1", "CodeSize": 10}], [{"Arn": "layer:1", "CodeSize": 11}]),
     "LoggingConfig": (None, {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{NAME}"}),
     "SnapStart": ({"OptimizationStatus": "Off"}, None),
@@ -116,11 +132,24 @@ MORE_PARTS = [
     ("VpcConfig", {"SubnetIds": ["a"]}, {"SubnetIds": ["b"]}),
     ("VpcConfig", {"SubnetIds": ["a"]}, {"SubnetIds": ["a"], "Ipv6AllowedForDualStack": True}),
     ("FileSystemConfigs", [{"Arn": "a", "LocalMountPath": "/mnt/a"}], [{"Arn": "a", "LocalMountPath": "/mnt/b"}]),
+    (
+        "FileSystemConfigs",
+        [{"Arn": "a", "LocalMountPath": "/mnt/a"}],
+        [{"Arn": "a", "LocalMountPath": "/mnt/a", "S3FilesConfig": {"DirectS3Read": "DISABLED"}}],
+    ),
+    ("ImageConfig", {"ImageConfig": {"Command": ["a", "b"]}}, {"ImageConfig": {"Command": ["b", "a"]}}),
+    ("ImageConfig", {"ImageConfig": {"Command": ["a"]}}, {"ImageConfig": {"EntryPoint": ["a"]}}),
+    ("ImageConfig", {"ImageConfig": {"WorkingDirectory": "/a"}}, {"ImageConfig": {"WorkingDirectory": "/b"}}),
 ]
 
 
+#: Requests have another name for it than answers.
+ANSWERED_AS = {"ImageConfig": "ImageConfigResponse"}
+
+
 def with_member(member: str, value: Any) -> dict[str, Any]:
-    return BARE if value is None else {**BARE, member: value}
+    """An answer; the member by the name that requests have for it, or answers."""
+    return BARE if value is None else {**BARE, ANSWERED_AS.get(member, member): value}
 
 
 def test_what_is_left_out_stands_for_its_default() -> None:
@@ -142,7 +171,7 @@ def test_what_was_given_is_what_is_answered(member: str) -> None:
 
 def test_every_member_that_may_be_given_is_compared() -> None:
     assert set(GIVEN_AND_ANSWERED) == OVERLAY_MEMBERS
-    assert set(canonical(BARE)) >= OVERLAY_MEMBERS
+    assert set(canonical(BARE)) >= {ANSWERED_AS.get(member, member) for member in OVERLAY_MEMBERS}
 
 
 @pytest.mark.parametrize("member", sorted(DIFFERENT))
@@ -154,11 +183,36 @@ def test_every_member_that_a_version_freezes_is_content(member: str) -> None:
 
 @pytest.mark.parametrize(("member", "one", "other"), MORE_PARTS)
 def test_every_part_of_a_member_is_content(member: str, one: Any, other: Any) -> None:
-    assert differing_members(canonical({**BARE, member: one}), canonical({**BARE, member: other})) == {member}
+    assert differing_members(canonical(with_member(member, one)), canonical(with_member(member, other))) == {member}
 
 
 def test_no_frozen_member_is_without_a_case_here() -> None:
-    assert set(DIFFERENT) == set(canonical(BARE))
+    assert {ANSWERED_AS.get(member, member) for member in DIFFERENT} == set(canonical(BARE))
+
+
+#: What GetFunction answers beside content: names, states and times, and what follows from code and runtime.
+NO_CONTENT = {
+    *(
+        "CodeSha256",
+        "CodeSize",
+        "ConfigSha256",
+        "FunctionArn",
+        "FunctionName",
+        "LastModified",
+        "MasterArn",
+        "RevisionId",
+        "Version",
+    ),
+    *("LastUpdateStatus", "LastUpdateStatusReason", "LastUpdateStatusReasonCode", "State", "StateReason", "StateReasonCode"),
+    # A signature is the zip's; which build of a runtime runs is AWS's business.
+    *("SigningJobArn", "SigningProfileVersionArn", "RuntimeVersionConfig"),
+}
+
+
+def test_whatever_lambda_answers_is_content_or_known_not_to_be() -> None:
+    shape: Any = botocore.session.get_session().get_service_model("lambda").shape_for("FunctionConfiguration")
+
+    assert set(shape.members) == set(canonical(BARE)) | NO_CONTENT
 
 
 @pytest.mark.parametrize("member", sorted(SAME))
@@ -201,6 +255,45 @@ def test_a_member_given_with_its_present_value_does_not_differ() -> None:
     assert differing_members(seen, overlay(seen, {"Timeout": 9}, NAME)) == frozenset()
 
 
+# What an update sends.
+
+
+def test_an_update_sends_what_differs_as_it_was_given() -> None:
+    given = {"Timeout": 9, "MemorySize": 128, "Layers": ["layer:1"], "ImageConfig": {"Command": ["serve"]}}
+    seen = canonical(BARE)
+    assert update_for(seen, overlay(seen, given, NAME), given) == {
+        "ImageConfig": {"Command": ["serve"]},
+        "Layers": ["layer:1"],
+        "Timeout": 9,
+    }
+
+
+@pytest.mark.parametrize(
+    ("member", "given", "sent"),
+    [
+        (
+            "LoggingConfig",
+            {"LogFormat": "JSON"},
+            {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO", "LogGroup": f"/aws/lambda/{NAME}"},
+        ),
+        (
+            "VpcConfig",
+            {"SubnetIds": ["b", "a"], "SecurityGroupIds": ["s"]},
+            {"SubnetIds": ["a", "b"], "SecurityGroupIds": ["s"], "Ipv6AllowedForDualStack": False},
+        ),
+    ],
+)
+def test_parts_that_are_left_out_are_sent_with_their_default(member: str, given: dict[str, Any], sent: dict[str, Any]) -> None:
+    """AWS does not say whether it would keep them."""
+    seen = canonical(BARE)
+    assert update_for(seen, overlay(seen, {member: given}, NAME), {member: given}) == {member: sent}
+
+
+def test_architectures_go_with_the_code_and_not_with_an_update() -> None:
+    seen = canonical(BARE)
+    assert update_for(seen, with_architectures(seen, ["arm64"]), {}) == {}
+
+
 def test_other_architectures_are_other_content() -> None:
     assert with_architectures(canonical(BARE), ["arm64"]) == canonical({**BARE, "Architectures": ["arm64"]})
 
@@ -229,7 +322,7 @@ def test_environments_have_the_same_digest_only_if_they_are_equal(one: dict[str,
 @given(st.lists(st.sampled_from(sorted(GIVEN_AND_ANSWERED)), unique=True))
 def test_any_set_of_members_given_is_what_is_answered(members: list[str]) -> None:
     given_as = {member: GIVEN_AND_ANSWERED[member][0] for member in members}
-    answered_as = {member: GIVEN_AND_ANSWERED[member][1] for member in members}
+    answered_as = {ANSWERED_AS.get(member, member): GIVEN_AND_ANSWERED[member][1] for member in members}
     wanted = overlay(canonical(DEFAULTS), given_as, NAME)
     assert digest(wanted) == digest(canonical({**DEFAULTS, **answered_as}))
     assert overlay(wanted, given_as, NAME) == wanted

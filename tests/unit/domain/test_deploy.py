@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stagekeeper.domain.facts import WantedFunction
+from stagekeeper.domain.facts import Artifact, WantedFunction
 from stagekeeper.domain.model import Claim, LatestWrite, LogicalName, Release, ReleaseNumber
 from stagekeeper.domain.plan import Unchanged
 from tests.unit.domain.builders import (
@@ -95,8 +95,7 @@ def test_a_publish_carries_what_latest_was() -> None:
     (publish,) = planned(decide_deploy(deploy_wish(), deploy_facts(wanted("api", "B")))).publishes
     assert (publish.before, publish.content) == (content("A"), content("B"))
     assert publish.last_modified == 1_700_000_000.0
-    assert publish.artifact is not None
-    assert publish.artifact.key == "code/api-B.zip"
+    assert publish.artifact == Artifact("artifacts", "code/api-B.zip", None, "B")
 
 
 def test_a_failed_version_is_not_reused() -> None:

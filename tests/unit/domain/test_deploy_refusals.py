@@ -11,6 +11,7 @@ from stagekeeper.domain.facts import (
     Absent,
     Busy,
     CodeProblem,
+    OutOfReach,
     Unreadable,
     Unsettled,
     VersionSeen,
@@ -43,7 +44,7 @@ ON_R1 = stage(1, api=1, worker=1)
 BROKEN = Unreadable("the thing", "AccessDeniedException: not allowed")
 
 
-def unsettled(name: str, problem: Absent | Unreadable | Busy | CodeProblem) -> Unsettled:
+def unsettled(name: str, problem: Absent | Unreadable | Busy | OutOfReach | CodeProblem) -> Unsettled:
     return Unsettled(LogicalName(name), f"orders-{name}", problem)
 
 
@@ -99,12 +100,17 @@ def test_if_release_lets_pass_where_the_stage_serves_it(at: Stage) -> None:
             Code.FUNCTION_NOT_READY,
             ("api (orders-api) is being changed by somebody else (InProgress)", "Wait"),
         ),
+        (
+            OutOfReach("us-east-1", "eu-central-1"),
+            Code.FUNCTION_NOT_FOUND,
+            ("Function api (orders-api) is in Region us-east-1, and this Stagekeeper is in eu-central-1",),
+        ),
         (CodeProblem(missing=True, sentence="The code s3://b/k does not exist."), Code.ARTIFACT_MISSING, ("s3://b/k",)),
         (CodeProblem(missing=False, sentence="The code has another SHA-256."), Code.INVALID_REQUEST, ("another SHA-256",)),
     ],
 )
 def test_a_function_that_cannot_be_taken_as_it_is(
-    problem: Absent | Unreadable | Busy | CodeProblem, code: Code, parts: tuple[str, ...]
+    problem: Absent | Unreadable | Busy | OutOfReach | CodeProblem, code: Code, parts: tuple[str, ...]
 ) -> None:
     refusal = refused(decide_deploy(deploy_wish(), deploy_facts(unsettled("api", problem), wanted("worker"))))
     assert refusal.code is code
@@ -141,7 +147,8 @@ def test_a_member_that_was_given_once_must_be_given_again(given: tuple[str, ...]
     assert refusal.code is Code.INVALID_REQUEST
     missing = "Environment" if given else "Environment, Timeout"
     assert refusal.blockers == (f"api.configuration: {missing}",)
-    says(refusal, f"an earlier deploy gave {missing}", "Give configuration.Environment again")
+    again = ", ".join(f"configuration.{member}" for member in missing.split(", "))
+    says(refusal, f"an earlier deploy gave {missing}", f"Give {again} again")
     assert SECRET not in repr(refusal)
 
 
@@ -188,13 +195,13 @@ def test_latest_is_fine_if_code_is_given_or_its_writer_succeeded(code: str | Non
 
 
 def test_a_failed_update_cannot_be_published_as_it_is() -> None:
-    refusal = refused(decide_deploy(deploy_wish(), deploy_facts(wanted("api", failed="EFS mount failed."))))
+    refusal = refused(decide_deploy(deploy_wish(), deploy_facts(wanted("api", failed="EFS mount failed"))))
     assert (refusal.code, refusal.blockers) == (Code.FUNCTION_NOT_READY, (str(arn("api")),))
     says(refusal, "The last update of function api", "failed: EFS mount failed.", "Mend the function")
 
 
 def test_another_functions_update_does_not_mend_it() -> None:
-    facts = deploy_facts(wanted("worker", "B"), wanted("api", failed="EFS mount failed."))
+    facts = deploy_facts(wanted("worker", "B"), wanted("api", failed="EFS mount failed"))
     assert refused(decide_deploy(deploy_wish(), facts)).blockers == (str(arn("api")),)
 
 
@@ -214,7 +221,12 @@ def test_a_function_that_is_called_without_an_alias_is_not_taken_over_unknowingl
         f"{arn('api')}: permission s3 (s3.amazonaws.com)",
         f"{arn('api')}: event source mapping 1 (queue)",
     )
-    says(refusal, "permission s3 (s3.amazonaws.com), event source mapping 1 (queue)", "accept_unqualified_callers: true")
+    says(
+        refusal,
+        "is called without an alias by permission s3 (s3.amazonaws.com), event source mapping 1 (queue). ",
+        "Point at an alias what calls it (permission s3 (s3.amazonaws.com), event source mapping 1 (queue))",
+        "accept_unqualified_callers: true",
+    )
 
 
 def test_unqualified_callers_may_be_accepted() -> None:

@@ -12,7 +12,7 @@ from stagekeeper.domain.plan import Action, Change, Plan, Published, changes
 from tests.unit.domain.builders import (
     arn,
     decide_deploy,
-    decide_rollback,
+    decide_restore,
     deploy_facts,
     deploy_wish,
     planned,
@@ -74,7 +74,7 @@ def test_a_version_that_was_there_before_is_reused_and_not_published() -> None:
 
 def test_a_rollback_shows_what_it_moves_and_what_it_keeps() -> None:
     at = stage(3, 2, api=3, mailer=4)
-    plan = planned(decide_rollback(rollback_wish(), at, release(2, api="A", worker="A"), served={"worker": Absent()}))
+    plan = planned(decide_restore(rollback_wish(), at, release(2, api="A", worker="A"), served={"worker": Absent()}))
     assert changes(plan, {}) == [
         line("api", "move_alias", "3", "2", "r2 has version 2 here"),
         line("worker", "create_alias", None, "2", "r2 has version 2 here"),

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from stagekeeper.aws.errors import CallFailed
 from stagekeeper.domain.model import OperationId
+from stagekeeper.domain.refusal import Refusal
+from stagekeeper.domain.request import Request
 from stagekeeper.engine.accept import accept
 from stagekeeper.engine.acquire import acquire
 from stagekeeper.engine.clean_up import clean_up
@@ -21,6 +23,8 @@ from stagekeeper.engine.move import move
 from stagekeeper.engine.prepare import dry_run, prepare
 from stagekeeper.engine.publish import publish
 from stagekeeper.engine.step import Step, dump
+from stagekeeper.engine.sweep import collect
+from stagekeeper.engine.teardown import tear_down
 from stagekeeper.handlers.request import parse
 
 from .wire import Died
@@ -120,11 +124,11 @@ class Execution:
         deps, operation_id, clock = self.world.deps, self.operation_id, self.world.clock
         match state:
             case "Accept":
-                return accept(deps, operation_id, parse(self.request, self.world.read_document))
+                return accept(deps, operation_id, self._parsed())
             case "DryRun":
-                return dry_run(deps, operation_id, parse(self.request, self.world.read_document))
+                return dry_run(deps, operation_id, self._parsed(), self.world.sweeping)
             case "Inspect":
-                return inspect(deps, operation_id, parse(self.request, self.world.read_document))
+                return inspect(deps, operation_id, self._parsed(), self.world.sweeping, clock.now() + 840)
             case "Lock":
                 return acquire(deps, operation_id)
             case "Plan":
@@ -133,6 +137,10 @@ class Execution:
                 return publish(deps, operation_id, clock.now() + 840)
             case "Move":
                 return move(deps, operation_id)
+            case "TearDown":
+                return tear_down(deps, operation_id, clock.now() + 840)
+            case "Collect":
+                return collect(deps, operation_id, clock.now() + 840)
             case "Commit":
                 return commit(deps, operation_id)
             case "CleanUp":
@@ -142,6 +150,9 @@ class Execution:
                 cut_off = CutOff(told["state"], told["error"], told["why"]) if "why" in told else None
                 return compensate(deps, operation_id, cut_off)
         raise AssertionError(f"there is no state {state}")
+
+    def _parsed(self) -> Request | Refusal:
+        return parse(self.request, self.world.read_document)
 
     def fail_state(self, state: str) -> None:
         """Lambda tells at once that the worker's process is gone; calls of it may still be under way."""
@@ -160,7 +171,7 @@ class Execution:
         match answer["next"]:
             case "Wait":
                 self.world.clock.sleep(answer["seconds"])
-                self.state = "Publish" if state == "Publish" else "Lock"
+                self.state = state
             case "Succeed":
                 self._end(answer["output"], None, {})
             case "Fail":

@@ -155,6 +155,7 @@ def test_a_version_that_comes_out_failed_is_put_back_and_not_moved_to(five: Worl
 def test_a_version_that_never_becomes_active_is_given_up_and_put_back(five: World) -> None:
     stage, aliases = five.stage(), five.aliases()
     five.fake._functions.version_seconds = 1e6
+    five.clock.stretch = 20
 
     failed = five.deploy("prod", five.wishes("three"))
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
@@ -164,40 +166,65 @@ def test_an_operation_that_does_not_wait_leaves_few_history_events(deployed: Dep
 # A large service.
 
 
-@pytest.fixture
-def large(deployed: Deployed) -> World:
-    return deployed(functions(LARGE), "one")
+@dataclass(frozen=True)
+class Large:
+    """A service of 200 functions whose stage prod was put on r1, then on r2, then back on r1."""
+
+    world: World
+    deployed: tuple[Execution, Execution]
+    back: Execution
+    #: The calls on Lambda's shared budget that the way back took.
+    calls_back: tuple[str, ...]
+
+    @property
+    def executions(self) -> tuple[Execution, ...]:
+        return (*self.deployed, self.back)
 
 
-def test_a_service_of_200_functions_works_and_everything_stays_small(large: World) -> None:
-    done = [
-        measured(large, deploy_of("prod", large.wishes("two"))),
-        measured(large, {"operation": "rollback", "stage": "prod"}),
-    ]
-
-    assert set(large.aliases().values()) == {"1"}
-    assert max(largest_payload(execution) for execution in done) < 64 * 1024
-    assert max(len(json.dumps(item, default=str)) for item in large.items().values()) < 200_000
-    assert_cut(large, done[1])
-
-
-def largest_payload(done: Execution) -> int:
-    return max(len(json.dumps(answer)) for answer in done.answers)
+@pytest.fixture(scope="module")
+def large() -> Iterator[Large]:
+    """Made once for all tests that look at it: it takes seconds."""
+    world = World(functions(LARGE))
+    deployed = (
+        measured(world, deploy_of("prod", world.wishes("one"))),
+        measured(world, deploy_of("prod", world.wishes("two"))),
+    )
+    back = measured(world, {"operation": "rollback", "stage": "prod"})
+    yield Large(world, deployed, back, tuple(world.wire.shared_calls()))
+    world.close()
 
 
-def assert_cut(world: World, done: Execution) -> None:
-    """The output's list is cut, the report has it whole."""
-    assert done.output is not None
-    report = json.loads(world.bodies()[done.output["report"]["s3_key"]])
-    assert (len(done.output["changes"]), done.output["changes_count"]) == (100, LARGE)
-    assert len(report["changes"]) == LARGE
+def test_a_service_of_200_functions_goes_back_with_one_call_for_each(large: Large) -> None:
+    assert set(large.world.aliases().values()) == {"1"}
+    assert large.calls_back == ("lambda.UpdateAlias",) * LARGE
 
 
-def test_a_refusal_that_names_200_functions_stays_small(large: World) -> None:
-    for name in large.names:
-        large.fake.alias(lambda_name(name), "prod", "$LATEST")
+def test_what_200_functions_hand_from_state_to_state_stays_small(large: Large) -> None:
+    payloads = [len(json.dumps(answer)) for execution in large.executions for answer in execution.answers]
 
-    refused = large.deploy("prod", large.wishes(None))
+    assert max(payloads) < 64 * 1024
+
+
+def test_no_item_of_200_functions_comes_near_the_limit_of_an_item(large: Large) -> None:
+    assert max(len(json.dumps(item, default=str)) for item in large.world.items().values()) < 200_000
+
+
+@pytest.mark.parametrize("number", range(3), ids=["the first deploy", "the second", "the rollback"])
+def test_the_list_of_200_changes_is_cut_in_the_output_and_whole_in_the_report(large: Large, number: int) -> None:
+    output = large.executions[number].output
+    assert output is not None
+
+    report = json.loads(large.world.bodies("reports/")[output["report"]["s3_key"]])
+
+    assert (len(output["changes"]), output["changes_count"]) == (100, len(report["changes"]))
+    assert {change["function"] for change in report["changes"]} == set(large.world.names)
+
+
+def test_a_refusal_that_names_200_functions_stays_small(large: Large) -> None:
+    for name in large.world.names:
+        large.world.fake.alias(lambda_name(name), "prod", "$LATEST")
+
+    refused = large.world.deploy("prod", large.world.wishes(None))
 
     assert refused.outcome == "Drifted"
     assert len(refused.cause["blockers"]) == 51

@@ -266,6 +266,7 @@ def test_a_version_is_moved_to_only_when_it_can_serve(deployed: Deployed) -> Non
 def test_a_version_that_takes_longer_than_one_worker_lives_is_waited_for(deployed: Deployed) -> None:
     world = deployed("ab", "one")
     world.fake._functions.version_seconds = 1000.0
+    world.clock.stretch = 20
 
     done = world.deploy("prod", world.wishes("two"))
 

@@ -22,6 +22,7 @@ MUTATIONS = frozenset(
         "lambda.CreateAlias",
         "lambda.UpdateAlias",
         "lambda.DeleteAlias",
+        "lambda.DeleteFunction",
         "lambda.UpdateFunctionCode",
         "lambda.UpdateFunctionConfiguration",
         "lambda.PublishVersion",

@@ -5,32 +5,40 @@ Must not know what any operation should do.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import threading
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
 
 from stagekeeper.aws.artifacts import Artifacts
-from stagekeeper.aws.callers import UnqualifiedCallers
+from stagekeeper.aws.callers import Callers
+from stagekeeper.aws.images import EcrClient, Images
 from stagekeeper.aws.journal import Journal
 from stagekeeper.aws.lambda_api import LambdaApi, LambdaClients
 from stagekeeper.aws.store import Store
 from stagekeeper.aws.table import Table
 from stagekeeper.domain.facts import Absent, Unreadable
 from stagekeeper.domain.model import FunctionArn, ServiceName, Stage, StageName
+from stagekeeper.domain.orphans import SweepSettings
 from stagekeeper.domain.request import DocumentRef
 from stagekeeper.engine.deps import Deps
 from tests.fake import FakeClock, FakeLambda
 from tests.fake.store import Store as LambdaStore
 
+from .direct_dynamodb import shorten
 from .execution import Execution
 from .wire import Wire
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
 
 REGION: Final = "eu-central-1"
 SERVICE = "orders"
@@ -47,6 +55,8 @@ class TickingClock:
         self._clock = clock
         self._guard = threading.Lock()
         self._due: list[tuple[float, Callable[[], object]]] = []
+        #: So many times longer does a sleep take: for a test that waits for minutes, in which every look takes its time.
+        self.stretch = 1.0
 
     def now(self) -> float:
         self.sleep(0.001)
@@ -54,7 +64,7 @@ class TickingClock:
 
     def sleep(self, seconds: float) -> None:
         with self._guard:
-            self._clock.advance(max(0.0, seconds))
+            self._clock.advance(max(0.0, seconds) * self.stretch)
             due = [act for moment, act in self._due if moment <= self._clock.now]
             self._due = [entry for entry in self._due if entry[0] > self._clock.now]
         for act in due:
@@ -90,6 +100,8 @@ class World:
     fake_options: Mapping[str, Any] = field(default_factory=dict)
     saved: Saved | None = field(default=None, repr=False)
     operations: int = 0
+    #: The stack's parameters, as they are by default.
+    sweeping: SweepSettings = SweepSettings(keep=3, rollback_depth=5, grace_seconds=24 * 3600)
 
     def __post_init__(self) -> None:
         number = next(_numbers)
@@ -98,9 +110,8 @@ class World:
         self.clock = TickingClock(self.moments)
         self.wire = Wire()
         self.fake = FakeLambda(REGION, clock=self.moments, objects=self._object, **self.fake_options)
-        # The tests' own clients are not tapped.
-        self._s3 = boto3.client("s3", region_name=REGION, config=_ONCE)
-        self._dynamodb = boto3.resource("dynamodb", region_name=REGION, config=_ONCE).meta.client
+        # The tests' own clients are not tapped, so all accounts share them.
+        self._s3, self._dynamodb = _own_s3(), _own_dynamodb()
         self._make_table()
         self._s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.deps = self._deps()
@@ -134,21 +145,30 @@ class World:
         )
 
     def _deps(self) -> Deps:
-        clients = LambdaClients(self.fake.client(_ONCE), self.fake.client(_ONCE), self.fake.client(_ONCE))
-        dynamodb = boto3.resource("dynamodb", region_name=REGION, config=_ONCE).meta.client
-        s3 = boto3.client("s3", region_name=REGION, config=_ONCE)
-        for client in (clients.read, clients.alias, clients.publish, dynamodb, s3):
+        # The product's three differ in how long they wait for an answer, which comes at once here.
+        lambda_ = self.fake.client(_ONCE)
+        clients = LambdaClients(lambda_, lambda_, lambda_)
+        dynamodb, s3 = _dynamodb_client(), _s3_client()
+        for client in (lambda_, dynamodb, s3):
             self.wire.tap(client)
         table = Table(dynamodb, self.table, self.clock)
         return Deps(
             lambda_api=LambdaApi(clients, self.clock),
-            callers=UnqualifiedCallers(clients.read, self.clock),
+            callers=Callers(clients.read, self.clock),
             artifacts=Artifacts(s3, self.bucket),
             table=table,
             store=Store(table),
             journal=Journal(table, self.clock),
             clock=self.clock,
+            images=Images(self._ecr),
         )
+
+    def _ecr(self) -> EcrClient:
+        """Made only for a service of container images."""
+        client: Any = boto3.client("ecr", region_name=REGION, config=_ONCE)
+        self.wire.tap(client)
+        tapped: EcrClient = client
+        return tapped
 
     def _object(self, bucket: str, key: str, version: str | None) -> bytes | None:
         where = {"VersionId": version} if version else {}
@@ -297,6 +317,21 @@ class World:
 
     def waiting(self) -> list[str]:
         return [entry.operation_id for entry in self.deps.store.lock(ServiceName(SERVICE)).queue]
+
+
+def _dynamodb_client() -> DynamoDBClient:
+    client = boto3.resource("dynamodb", region_name=REGION, config=_ONCE).meta.client
+    shorten(client)
+    return client
+
+
+def _s3_client() -> S3Client:
+    return boto3.client("s3", region_name=REGION, config=_ONCE)
+
+
+# Making a client takes longer than anything that a test does with it.
+_own_dynamodb = functools.cache(_dynamodb_client)
+_own_s3 = functools.cache(_s3_client)
 
 
 def _bare(fake: FakeLambda) -> LambdaStore:

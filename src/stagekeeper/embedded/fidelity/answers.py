@@ -71,6 +71,11 @@ def ok(body: Any, status: int = 200) -> Answer:
     return status, {"Content-Type": "application/json"}, json.dumps(body).encode()
 
 
+def parsed(answer: Answer) -> Any:
+    """The JSON body of an answer."""
+    return json.loads(answer[2])
+
+
 def edited(answer: Answer, edit: Callable[[Any], Any]) -> Answer:
     """`answer` with its JSON body passed through `edit`; errors are left as they are."""
     status, headers, body = answer

@@ -78,9 +78,9 @@ class Door:
 
     def open_on(self, lambda_svc: Any) -> None:
         """Stand in front of ministack's request handler."""
-        wrap(lambda_svc, "handle_request", self._standing_before)
+        wrap(lambda_svc, "handle_request", lambda original: self._standing_before(original, lambda_svc._func_arn))
 
-    def _standing_before(self, original: Any) -> Any:
+    def _standing_before(self, original: Any, arn_of: Callable[[str], str]) -> Any:
         async def handle_request(method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Any:
             request = lambda_model.parse(method, path, query_params or {})
             data = _object(body) if request is not None and request.operation not in _PAYLOADS else {}
@@ -97,7 +97,7 @@ class Door:
             for adjust in self._adjustments[call.operation]:
                 adjust(call)
             sent = body if call.operation in _PAYLOADS or not body else json.dumps(call.data).encode()
-            answered = await original(method, _with_plain_name(path, request), headers, sent, call.query)
+            answered = await original(method, _understood(path, request, arn_of), headers, sent, call.query)
             for amend in self._amendments[call.operation]:
                 answered = amend(call, answered)
             return answered
@@ -105,12 +105,24 @@ class Door:
         return handle_request
 
 
-def _with_plain_name(path: str, request: lambda_model.Request) -> str:
-    """`123456789012:function:name` names a function too, which ministack does not know."""
+# ministack looks for these in the whole path, and so takes a function of such a name for another request.
+_MISTAKEN = ("url", "account-settings")
+
+
+def _understood(path: str, request: lambda_model.Request, arn_of: Callable[[str], str]) -> str:
+    """The path with its function named so that ministack knows it.
+
+    It does not know a partial ARN, `123456789012:function:name`; and some names it knows in an ARN only.
+    """
     reference = request.path.get("FunctionName", "")
-    if request.function is None or reference.startswith("arn:") or ":function:" not in f":{reference}":
+    if request.function is None or reference.startswith("arn:"):
         return path
-    return unquote(path).replace(reference, ":".join(filter(None, request.function)), 1)
+    name, qualifier = request.function
+    if name.startswith(_MISTAKEN) and not request.operation.endswith(("UrlConfig", "UrlConfigs")):
+        name = arn_of(name)
+    elif ":function:" not in f":{reference}":
+        return path
+    return unquote(path).replace(reference, f"{name}:{qualifier}" if qualifier else name, 1)
 
 
 # Bodies that are the caller's own payload, not members of a request.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from stagekeeper.embedded.fidelity import answers, lambda_leftovers, lambda_updates
+from stagekeeper.embedded.fidelity import answers, lambda_leftovers, lambda_updates, paging
 from stagekeeper.embedded.fidelity.door import Call, Door
 from stagekeeper.embedded.fidelity.patching import Answer
 
@@ -90,15 +90,13 @@ class _Aliases:
         if function is None:
             return answers.not_found(f"Function not found: {self._lambda._func_arn(call.name)}")
         version = call.request.parameter("FunctionVersion")
-        marker = call.request.parameter("Marker")
-        size = min(int(call.request.parameter("MaxItems") or _PAGE), _PAGE)
-        matching = [
-            alias
-            for _name, alias in sorted(function["aliases"].items())
-            if version in (None, alias["FunctionVersion"]) and (marker is None or alias["Name"] > marker)
-        ]
-        more = {"NextMarker": matching[size - 1]["Name"]} if len(matching) > size else {}
-        return answers.ok({"Aliases": matching[:size], **more})
+        # "Only list aliases that invoke that version" (API reference, ListAliases): those that weigh it do.
+        matching = {
+            name: alias
+            for name, alias in function["aliases"].items()
+            if version in (None, alias["FunctionVersion"], *_weights(alias))
+        }
+        return paging.answer(call, "Aliases", matching, _PAGE)
 
     def _refuse_target(self, call: Call, function: dict[str, Any], version: str, weights: dict[str, float]) -> Answer | None:
         if len(weights) > 1:

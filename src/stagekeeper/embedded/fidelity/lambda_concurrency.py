@@ -7,14 +7,13 @@ left stays among its weights until the new one is provisioned (hashicorp/terrafo
 
 from __future__ import annotations
 
-import contextvars
-import threading
-from collections.abc import Callable
 from typing import Any
 
-from stagekeeper.embedded.fidelity import answers
+from stagekeeper.embedded.fidelity import answers, paging
 from stagekeeper.embedded.fidelity.door import Call, Door
-from stagekeeper.embedded.fidelity.patching import Answer, wrap
+from stagekeeper.embedded.fidelity.patching import Answer, later, wrap
+
+_PAGE = 50
 
 
 def install(door: Door, lambda_svc: Any, in_progress_seconds: float) -> None:
@@ -56,7 +55,7 @@ class _Concurrency:
             return answered
         config = self._lambda._functions[call.name]["provisioned_concurrency"][call.qualifier]
         _in_progress(config)
-        self._later(lambda: _ready(config))
+        later(self._seconds, lambda: _ready(config))
         return answers.ok(config, 202)
 
     def list(self, call: Call) -> Answer:
@@ -64,11 +63,11 @@ class _Concurrency:
         arn = self._lambda._func_arn(call.name)
         if function is None:
             return answers.not_found(f"Function not found: {arn}")
-        configs = [
-            {"FunctionArn": f"{arn}:{qualifier}", **config}
-            for qualifier, config in sorted(function.get("provisioned_concurrency", {}).items())
-        ]
-        return answers.ok({"ProvisionedConcurrencyConfigs": configs})
+        configs = {
+            qualifier: {"FunctionArn": f"{arn}:{qualifier}", **config}
+            for qualifier, config in function.get("provisioned_concurrency", {}).items()
+        }
+        return paging.answer(call, "ProvisionedConcurrencyConfigs", configs, _PAGE)
 
     def moving(self, original: Any) -> Any:
         """Around _update_alias: the transient weights of a provisioned alias."""
@@ -88,15 +87,10 @@ class _Concurrency:
                 alias.pop("RoutingConfig", None)
                 _ready(config)
 
-            self._later(arrive)
+            later(self._seconds, arrive)
             return answers.ok(alias)
 
         return update
-
-    def _later(self, act: Callable[[], None]) -> None:
-        timer = threading.Timer(self._seconds, contextvars.copy_context().run, (act,))
-        timer.daemon = True
-        timer.start()
 
 
 def _in_progress(config: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ _RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", 
 _SHARED_ENVIRONMENT = frozenset({"PATH", "LANG", "HOME", "TMPDIR"})
 
 _INIT_FAILED = "Worker init failed: "
+_TIMED_OUT = "Task timed out after "
 
 
 def install(lambda_svc: Any, lambda_runtime: Any, folder: Path) -> None:
@@ -60,6 +61,7 @@ def worker_script(original: str, runtime_folder: Path, hidden: list[str]) -> str
         'json.dumps({"status": "ok", "failure": _sk_failure(e), "trace": traceback.format_exc()})',
     )
     script = replaced_once(script, 'json.dumps({"status": "ok", "result": result})', "_sk_marshalled(result)")
+    script = replaced_once(script, 'os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", "")', "_sk_log_stream()")
     prelude = Path(__file__).with_name("worker_prelude.py").read_text(encoding="utf-8")
     calls = f"_sk_without_the_servers_environment({hidden!r})\n_sk_only_runtime_packages({str(runtime_folder)!r})"
     return f"{prelude}\n{calls}\n{script}"
@@ -93,6 +95,9 @@ def _reporting(original: Any, failures: threading.local) -> Any:
             response = {**response, "status": "error", "error": failures.last["errorMessage"]}
         elif response.get("error") in ("Worker process died", "Worker returned no response"):
             failures.last = _exit_failure(request_id)
+        elif str(response.get("error")).startswith(_TIMED_OUT):
+            message = f"RequestId: {request_id} Error: {response['error']}"
+            failures.last = {"errorMessage": message, "errorType": "Sandbox.Timedout", "stackTrace": []}
         return response
 
     return invoke

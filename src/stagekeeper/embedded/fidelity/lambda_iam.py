@@ -5,8 +5,13 @@ Authorization Reference, "Actions, resources, and condition keys for AWS Lambda"
 Qualifier against the qualified ARN: a policy on `function:NAME` alone denies it. Calls that name an alias in their
 path (`/aliases/{Name}`) are authorised against the function's ARN.
 
+A mapping's calls carry the function they are about as lambda:FunctionArn (Developer Guide, identity-based policies,
+"DevelopEventSourceMappings").
+
 Also what Lambda checks on the caller's behalf: iam:PassRole for a role, s3:GetObject for code, lambda:GetLayerVersion
-for layers.
+for layers, ec2:Describe* for a network (Developer Guide, configuration-vpc; aws/aws-sdk-ruby#1192), a customer's key
+(configuration-envvars: kms:CreateGrant and kms:Encrypt to set it, kms:Decrypt to see the variables). An image needs
+nothing of its caller where the repository's own policy lets Lambda pull (awsdocs/aws-lambda-developer-guide#286).
 """
 
 from __future__ import annotations
@@ -23,6 +28,19 @@ _OTHER_NAMES = {
     "InvokeWithResponseStream": "InvokeFunction",
     "GetLayerVersionByArn": "GetLayerVersion",
 }
+
+# Lambda's own sentences for what it is denied on its caller's behalf, by service; others are IAM's.
+_DENIALS = {
+    "s3": "Your access has been denied by S3, please make sure your request credentials have permission to GetObject for "
+    "{object}. S3 Error Code: AccessDenied. S3 Error Message: Access Denied",
+    "ec2": "Your access has been denied by EC2, please make sure your request credentials have permission to {action} for "
+    "{network}. EC2 Error Code: UnauthorizedOperation. EC2 Error Message: You are not authorized to perform this operation.",
+}
+_UNDECRYPTED = (
+    "Lambda was unable to decrypt your environment variables because the KMS access was denied. Please check your KMS "
+    "permissions. KMS Exception: AccessDeniedException"
+)
+_FUNCTION_ARN = "lambda:FunctionArn"
 
 
 def action(request: lambda_model.Request) -> str:
@@ -105,27 +123,67 @@ def install(door: Door, iam_actions: Any, iam_evaluator: Any, lambda_svc: Any) -
 
         return access_denied_response
 
+    def keys_of_body(original: Any) -> Any:
+        # ministack asks this of every request for the condition keys that come with it.
+        def request_tag_context(service: str, iam_action: str, body: bytes, params: Any) -> dict[str, Any]:
+            found: dict[str, Any] = original(service, iam_action, body, params)
+            if iam_action != "lambda:CreateEventSourceMapping":
+                return found
+            return {**found, _FUNCTION_ARN: _arn_of(lambda_svc, iam_actions._safe_json_field(body, "FunctionName") or "")}
+
+        return request_tag_context
+
+    def keys_of_mapping(original: Any) -> Any:
+        def enforce(
+            access_key_id: str, iam_action: str, service: str, region: str, resource_arn: str = "*", service_context: Any = None
+        ) -> Any:
+            _, found, uuid = resource_arn.partition(":event-source-mapping:")
+            esm = lambda_svc._esms.get(uuid) if found else None
+            if esm is not None:
+                service_context = {**(service_context or {}), _FUNCTION_ARN: esm["FunctionArn"]}
+            return original(access_key_id, iam_action, service, region, resource_arn, service_context)
+
+        return enforce
+
     wrap(iam_actions, "_lambda_action", naming)
     wrap(iam_actions, "extract_iam_action", naming_with_query)
     wrap(iam_actions, "extract_resource_arn", resources)
     wrap(iam_actions, "access_denied_response", denial)
+    wrap(iam_actions, "request_tag_context", keys_of_body)
+    wrap(iam_evaluator, "enforce", keys_of_mapping)
+
+    def denied(call: Call, needed: str, arn: str, context: dict[str, Any]) -> Any:
+        caller = lambda_svc.extract_access_key_id(call.headers, dict(call.request.query))
+        return iam_evaluator.enforce(caller, needed, "lambda", lambda_svc.get_region(), resource_arn=arn, service_context=context)
 
     def may_use_what_it_names(call: Call) -> Answer | None:
-        caller = lambda_svc.extract_access_key_id(call.headers, dict(call.request.query))
         for needed, arn, context in _also_needed(call.data):
-            denied = iam_evaluator.enforce(
-                caller, needed, "lambda", lambda_svc.get_region(), resource_arn=arn, service_context=context
-            )
-            if denied is not None:
-                principal = getattr(denied, "principal_arn", "")
-                explicit = getattr(denied, "decision", "") == "Deny"
-                if needed.startswith("s3:"):
-                    return answers.error(403, "AccessDeniedException", _code_denied(call.data))
-                message = iam_actions.identity_denial_message(needed, principal, arn, explicit)
-                return answers.error(403, "AccessDeniedException", message)
+            refusal = denied(call, needed, arn, context)
+            if refusal is None:
+                continue
+            message = _DENIALS.get(needed.partition(":")[0], "")
+            if message:
+                return answers.error(403, "AccessDeniedException", message.format(**_named(call.data, needed)))
+            principal = getattr(refusal, "principal_arn", "")
+            explicit = getattr(refusal, "decision", "") == "Deny"
+            message = iam_actions.identity_denial_message(needed, principal, arn, explicit)
+            return answers.error(403, "AccessDeniedException", message)
         return None
 
+    def hide_variables(call: Call, answered: Answer) -> Answer:
+        """Variables under a customer's key are shown to those who may decrypt with it (EnvironmentResponse, Error)."""
+
+        def hide(body: dict[str, Any]) -> dict[str, Any]:
+            shown = body.get("Configuration", body)
+            key = shown.get("KMSKeyArn")
+            if key and "Environment" in shown and denied(call, "kms:Decrypt", key, {}) is not None:
+                shown["Environment"] = {"Error": {"ErrorCode": "AccessDeniedException", "Message": _UNDECRYPTED}}
+            return body
+
+        return answers.edited(answered, hide)
+
     door.refuse(may_use_what_it_names, "CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration")
+    door.amend(hide_variables, "GetFunction", "GetFunctionConfiguration")
 
 
 def _also_needed(data: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -139,11 +197,26 @@ def _also_needed(data: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, 
     for layer in data.get("Layers") or ():
         if isinstance(layer, str):
             yield "lambda:GetLayerVersion", layer, {}
+    network = data.get("VpcConfig") or {}
+    if network.get("SubnetIds") or network.get("SecurityGroupIds"):
+        for what in ("SecurityGroups", "Subnets", "Vpcs"):
+            yield f"ec2:Describe{what}", "*", {}
+    if data.get("KMSKeyArn"):
+        for needed in ("kms:CreateGrant", "kms:Encrypt"):
+            yield needed, data["KMSKeyArn"], {}
 
 
-def _code_denied(data: Mapping[str, Any]) -> str:
+def _named(data: Mapping[str, Any], needed: str) -> dict[str, str]:
+    """What the sentences of `_DENIALS` name."""
     code = data.get("Code") or data
-    return (
-        "Your access has been denied by S3, please make sure your request credentials have permission to GetObject "
-        f"for {code['S3Bucket']}/{code['S3Key']}. S3 Error Code: AccessDenied. S3 Error Message: Access Denied"
-    )
+    network = data.get("VpcConfig") or {}
+    return {
+        "action": needed.partition(":")[2],
+        "object": f"{code.get('S3Bucket')}/{code.get('S3Key')}",
+        "network": ", ".join((*network.get("SecurityGroupIds", ()), *network.get("SubnetIds", ()))),
+    }
+
+
+def _arn_of(lambda_svc: Any, reference: str) -> str:
+    name, qualifier = lambda_model.split_reference(reference)
+    return f"{lambda_svc._func_arn(name)}:{qualifier}" if qualifier else str(lambda_svc._func_arn(name))

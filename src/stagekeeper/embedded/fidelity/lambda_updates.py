@@ -9,15 +9,12 @@ AWS's rules (recorded: test_function_lifecycle, TestLambdaRevisions, test_publis
 from __future__ import annotations
 
 import base64
-import contextvars
 import hashlib
-import threading
-import time
 from typing import Any
 
 from stagekeeper.embedded.fidelity import answers
 from stagekeeper.embedded.fidelity.door import Call, Door
-from stagekeeper.embedded.fidelity.patching import Answer, wrap
+from stagekeeper.embedded.fidelity.patching import Answer, later, wrap
 
 _CREATING = {"StateReason": "The function is being created.", "StateReasonCode": "Creating"}
 _UPDATING = {
@@ -45,11 +42,12 @@ def check_revision(current: dict[str, Any], data: dict[str, Any]) -> Answer | No
     return None
 
 
-def mark_pending(config: dict[str, Any]) -> None:
-    """A version that is still being made; it becomes Active with the function's next settling."""
-    for key in ("LastUpdateStatus", "LastUpdateStatusReason", "LastUpdateStatusReasonCode"):
-        config.pop(key, None)
-    config.update(State="Pending", **_CREATING)
+def settle_version(config: dict[str, Any], seconds: float) -> None:
+    """A version that is still being made, until `seconds` from now. ministack itself decides when SnapStart is ready."""
+    if (config.get("SnapStart") or {}).get("OptimizationStatus") == "On":
+        return
+    _mark_pending(config)
+    later(seconds, lambda: _make_active(config))
 
 
 class _Updates:
@@ -63,27 +61,20 @@ class _Updates:
         _take_image_digest(function["config"])
         token = function["update_token"] = self._lambda.new_uuid()
         if function["config"].get("State") == "Pending" and not function["versions"]:
-            mark_pending(function["config"])
+            _mark_pending(function["config"])
 
         def settle() -> None:
-            time.sleep(self._seconds)
             # The same record, and no later update: that one settles by itself.
             if self._lambda._functions.get(name) is function and function["update_token"] == token:
-                self._settle(function)
+                self._settle(function["config"])
 
-        # The account and Region of the request are context variables.
-        threading.Thread(target=contextvars.copy_context().run, args=(settle,), daemon=True).start()
+        later(self._seconds, settle)
 
-    def _settle(self, function: dict[str, Any]) -> None:
-        for version in function["versions"].values():
-            snap_start = (version["config"].get("SnapStart") or {}).get("OptimizationStatus") == "On"
-            # ministack itself decides when a SnapStart version is ready.
-            if version["config"].get("State") == "Pending" and not snap_start:
-                _make_active(version["config"])
-        config = function["config"]
+    def _settle(self, config: dict[str, Any]) -> None:
         if config.get("State") == "Pending" or config.get("LastUpdateStatus") == "InProgress":
-            _make_active(config)
+            # In this order: who sees the update as Successful must see its last revision.
             config["RevisionId"] = self._lambda.new_uuid()
+            _make_active(config)
 
     def updating(self, original: Any) -> Any:
         """Around _update_code and _update_config, CloudFormation's calls too."""
@@ -98,6 +89,8 @@ class _Updates:
             if not was_pending:
                 config.update(State="Active", StateReason="", StateReasonCode="")
             config.update(LastUpdateStatus="InProgress", **_UPDATING)
+            # Instead of what ministack has scheduled, which may have been done before it was in progress.
+            self.settle_later(name, self._seconds)
             return answers.ok(answers.configuration(config))
 
         return update
@@ -160,6 +153,12 @@ def _take_image_digest(config: dict[str, Any]) -> None:
     _, found, digest = str(config.get("ImageUri", "")).partition("@sha256:")
     if found:
         config["CodeSha256"] = digest
+
+
+def _mark_pending(config: dict[str, Any]) -> None:
+    for key in ("LastUpdateStatus", "LastUpdateStatusReason", "LastUpdateStatusReasonCode"):
+        config.pop(key, None)
+    config.update(State="Pending", **_CREATING)
 
 
 def _make_active(config: dict[str, Any]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from stagekeeper.embedded.fidelity import answers
+from stagekeeper.embedded.fidelity import answers, paging
 from stagekeeper.embedded.fidelity.door import Call, Door
 from stagekeeper.embedded.fidelity.patching import Answer
 
+_PAGE = 50
 _OPERATIONS = ("CreateFunctionUrlConfig", "GetFunctionUrlConfig", "UpdateFunctionUrlConfig", "DeleteFunctionUrlConfig")
 
 
@@ -29,12 +30,12 @@ def install(door: Door, lambda_svc: Any) -> None:
         arn = lambda_svc._func_arn(call.name)
         if function is None:
             return answers.not_found(f"Function not found: {arn}")
-        configs = []
+        configs = {}
         for qualifier in (None, *function["aliases"]):
             config = lambda_svc._function_urls.get(lambda_svc._url_config_key(call.name, qualifier))
             if config is not None:
-                configs.append({**config, "FunctionArn": f"{arn}:{qualifier}" if qualifier else arn})
-        return answers.ok({"FunctionUrlConfigs": configs})
+                configs[qualifier or ""] = {**config, "FunctionArn": f"{arn}:{qualifier}" if qualifier else arn}
+        return paging.answer(call, "FunctionUrlConfigs", configs, _PAGE)
 
     door.refuse(refuse_version, *_OPERATIONS)
     door.amend(qualified, *(operation for operation in _OPERATIONS if operation != "DeleteFunctionUrlConfig"))

@@ -6,12 +6,15 @@ floci-io/floci#2824, #2825, karl-cardenas-coding/go-lambda-cleanup#45):
   an update counts even when it changed nothing (getmoto/moto#8379, verified against AWS);
 - publishing gives $LATEST a new RevisionId, and takes RevisionId and CodeSha256 as preconditions;
 - UpdateFunctionCode(Publish=True) answers with the new version, its ARN qualified;
-- deleting a number that is not there answers 204; an aliased version is 409; $LATEST cannot be deleted alone.
+- deleting a number that is not there answers 204; an aliased version is 409; $LATEST cannot be deleted alone;
+- a version that a CloudFront distribution names is replicated, and neither it nor its function can be deleted
+  (claygregory/serverless-prune-plugin#10, aws-samples/cloudfront-authorization-at-edge#246);
+- numbers are not used again, "even after you delete and recreate a function" (Developer Guide, Manage versions).
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from typing import Any
 
 from stagekeeper.embedded.fidelity import answers, lambda_leftovers, lambda_updates
@@ -21,9 +24,11 @@ from stagekeeper.embedded.fidelity.patching import Answer, wrap
 _PAGE = 50
 
 
-def install(door: Door, lambda_svc: Any) -> None:
-    rules = _Versions(lambda_svc)
+def install(door: Door, lambda_svc: Any, cloudfront: Any, in_progress_seconds: float) -> None:
+    rules = _Versions(lambda_svc, cloudfront, in_progress_seconds)
     wrap(lambda_svc, "_publish_version", rules.publishing)
+    wrap(lambda_svc, "get_state", rules.saving)
+    wrap(lambda_svc, "_restore_state", rules.restoring)
     # ministack would give the first version $LATEST's ARN and revision: it is published below instead.
     wrap(lambda_svc, "_create_function", lambda original: lambda data: original({**data, "Publish": False}))
     door.amend(rules.publish_after_update, "UpdateFunctionCode")
@@ -44,8 +49,22 @@ def at_most_a_page(call: Call) -> None:
 
 
 class _Versions:
-    def __init__(self, lambda_svc: Any) -> None:
+    def __init__(self, lambda_svc: Any, cloudfront: Any, in_progress_seconds: float) -> None:
         self._lambda = lambda_svc
+        self._cloudfront = cloudfront
+        self._seconds = in_progress_seconds
+        # The highest number ever given, by the function's ARN: it outlives the function.
+        self._highest: dict[str, int] = {}
+
+    def saving(self, original: Any) -> Any:
+        return lambda: {**original(), "highest_versions": dict(self._highest)}
+
+    def restoring(self, original: Any) -> Any:
+        def restore(data: Any) -> None:
+            original(data)
+            self._highest.update((data or {}).get("highest_versions", {}))
+
+        return restore
 
     def publishing(self, original: Any) -> Any:
         """Around _publish_version. ministack takes the revision for what has changed, but that moves by itself too."""
@@ -69,8 +88,11 @@ class _Versions:
             if newest is not None:
                 unchanged = function["versions"][newest].get("published_update") == update
                 function["versions"][newest]["function_revision"] = config["RevisionId"] if unchanged else ""
+            arn = self._lambda._func_arn(name)
+            function["next_version"] = max(function["next_version"], self._highest.get(arn, 0) + 1)
             answered: Answer = original(name, data)
-            published = json.loads(answered[2])
+            published = answers.parsed(answered)
+            self._highest[arn] = function["next_version"] - 1
             version = function["versions"][published["Version"]]
             if published["Version"] != newest:
                 version["published_update"] = update
@@ -84,8 +106,8 @@ class _Versions:
             return answered
         function = self._lambda._functions[call.name]
         latest = answers.configuration(function["config"])
-        number = json.loads(self._lambda._publish_version(call.name, {})[2])["Version"]
-        lambda_updates.mark_pending(function["versions"][number]["config"])
+        number = answers.parsed(self._lambda._publish_version(call.name, {}))["Version"]
+        lambda_updates.settle_version(function["versions"][number]["config"], self._seconds)
         # The answer is $LATEST's but for the number (recorded: test_publish_version_on_create).
         return answers.ok({**latest, "Version": number}, 201)
 
@@ -94,10 +116,10 @@ class _Versions:
             return answered
         function = self._lambda._functions[call.name]
         newest = max(function["versions"], key=int, default=None)
-        number = json.loads(self._lambda._publish_version(call.name, {})[2])["Version"]
+        number = answers.parsed(self._lambda._publish_version(call.name, {}))["Version"]
         config = function["versions"][number]["config"]
         if number != newest:
-            lambda_updates.mark_pending(config)
+            lambda_updates.settle_version(config, self._seconds)
         return answers.ok(answers.configuration(config))
 
     def show_created(self, _call: Call, answered: Answer) -> Answer:
@@ -144,8 +166,10 @@ class _Versions:
         if function is None:
             return answers.not_found(f"Function not found: {self._lambda._func_arn(call.name)}")
         if qualifier is None:
-            lambda_leftovers.forget_function(self._lambda, call.name)
-            return None
+            replicated = self._refuse_replicated(call.name, function["versions"])
+            if replicated is None:
+                lambda_leftovers.forget_function(self._lambda, call.name)
+            return replicated
         if qualifier == "$LATEST":
             return answers.invalid("$LATEST version cannot be deleted without deleting the function.")
         if not qualifier.isdigit():
@@ -159,7 +183,21 @@ class _Versions:
             return answers.conflict(
                 f"Unable to delete version because the following aliases reference it: [{', '.join(referencing)}]"
             )
-        lambda_leftovers.forget_qualifier(self._lambda, call.name, qualifier)
+        replicated = self._refuse_replicated(call.name, (qualifier,))
+        if replicated is None:
+            lambda_leftovers.forget_qualifier(self._lambda, call.name, qualifier)
+        return replicated
+
+    def _refuse_replicated(self, name: str, numbers: Iterable[str]) -> Answer | None:
+        """Lambda@Edge: a version that a distribution runs has replicas, which go hours after their last association."""
+        distributions = [record["config_xml"] for record in self._cloudfront._distributions.values()]
+        for number in numbers:
+            arn = f"{self._lambda._func_arn(name)}:{number}"
+            if any(f">{arn}<" in config for config in distributions):
+                return answers.invalid(
+                    f"Lambda was unable to delete {arn} because it is a replicated function. Please see our "
+                    "documentation for Deleting Lambda@Edge Functions and Replicas."
+                )
         return None
 
 

@@ -1,12 +1,13 @@
 """Put before the script that ministack gives the processes that run handlers; runs inside them. Standard library only.
 
-It makes two things as in AWS's Python runtime: what a handler can import, and what becomes of its exceptions. Names
+It makes as in AWS's Python runtime: what a handler can import, what becomes of its exceptions, its log's name. Names
 start with `_sk` because they share the script's namespace. Must not know anything of the server: it is text to it.
 """
 
 import json
 import os
 import sys
+import time
 import traceback
 
 
@@ -48,6 +49,11 @@ def _sk_init_failure(error: BaseException, module: str, handler: str) -> str:
     if failure["errorType"].startswith("Runtime."):
         failure["stackTrace"] = []
     return json.dumps(failure)
+
+
+def _sk_log_stream() -> str:
+    """The environment's log stream as the server names it when it writes the log: under the date of the day."""
+    return time.strftime("%Y/%m/%d", time.gmtime()) + os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", "")[len("2000/01/01") :]
 
 
 class _SkMarshalError(Exception):

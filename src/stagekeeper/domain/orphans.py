@@ -1,0 +1,339 @@
+"""Which versions nothing needs any more: the decision of a sweep and of a teardown, with a reason for every version.
+
+The most dangerous rule of the system: a version goes only if every single rule lets it go, and whatever is not known for
+certain keeps it. A fact that could not be read never gets here, the caller refuses. Must not read, delete or know the time.
+
+Call ``index`` once per service, then ask per function: ``orphans`` for a sweep, ``orphans_of_stage`` and ``orphans_of_service``
+for teardowns, ``unheld_functions`` for the claims that may be freed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from stagekeeper.domain.model import (
+    Content,
+    FunctionArn,
+    LogicalName,
+    OperationId,
+    ReleaseNumber,
+    Stage,
+    StageName,
+    VersionNumber,
+)
+from stagekeeper.domain.reach import (
+    NEWEST_RELEASES,
+    PastMovement,
+    Reached,
+    ServiceFacts,
+    ServiceIndex,
+    check_time,
+    index,
+    reach_of,
+    reached_by,
+    unheld_functions,
+)
+
+__all__ = [
+    "FoundVersion",
+    "FunctionFacts",
+    "PastMovement",
+    "Reached",
+    "ServiceFacts",
+    "ServiceIndex",
+    "SweepSettings",
+    "Verdict",
+    "index",
+    "orphans",
+    "orphans_of_service",
+    "orphans_of_stage",
+    "reached_by",
+    "unheld_functions",
+]
+
+NOT_OURS = "not published by Stagekeeper"
+
+
+@dataclass(frozen=True, slots=True)
+class SweepSettings:
+    """How much stays: the ``keep`` newest unneeded versions of a function, what is within ``rollback_depth`` steps on a way
+    back, and what was displaced less than ``grace_seconds`` ago. ``strangers``: versions somebody else published count, too.
+
+    Raises ValueError on everything that is no number of at least 0, so that no bad setting ever deletes anything.
+    """
+
+    keep: int
+    rollback_depth: int
+    grace_seconds: float
+    strangers: bool = False
+
+    def __post_init__(self) -> None:
+        for name, given in (("keep", self.keep), ("rollback_depth", self.rollback_depth)):
+            if type(given) is not int or given < 0:  # a bool is an int, too
+                raise ValueError(f"{name} is {given!r}, not a whole number of at least 0")
+        grace = self.grace_seconds
+        if type(grace) not in (int, float) or not math.isfinite(grace) or grace < 0:
+            raise ValueError(f"grace_seconds is {grace!r}, not a number of at least 0")
+        if type(self.strangers) is not bool:
+            raise ValueError(f"strangers is {self.strangers!r}, neither True nor False")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundVersion:
+    """A version that AWS has (``size``: bytes of its code), with what the record knows of it.
+
+    ``ours``: recorded as published by Stagekeeper. ``published_at`` (epoch seconds) and ``content`` are None if not on record.
+    """
+
+    version: VersionNumber
+    size: int
+    ours: bool
+    published_at: float | None
+    content: Content | None
+
+    def __post_init__(self) -> None:
+        if self.published_at is not None:
+            check_time(self.published_at)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionFacts:
+    """Everything AWS says about one function that can hold a version: all pages.
+
+    ``aliases``: the names of all aliases that point at a version, by target or by routing weight, whoever made them.
+    ``hanging``: what hangs on a version, in words: event source mappings, permissions, provisioned concurrency, URLs.
+    """
+
+    function: LogicalName
+    arn: FunctionArn
+    versions: Sequence[FoundVersion]
+    aliases: Mapping[VersionNumber, Sequence[str]]
+    hanging: Mapping[VersionNumber, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of one version, and why, in words that people act on."""
+
+    function: LogicalName
+    arn: FunctionArn
+    version: VersionNumber
+    size: int
+    remove: bool
+    reason: str
+
+
+def orphans(function: FunctionFacts, service: ServiceIndex, settings: SweepSettings, now: float) -> list[Verdict]:
+    """A sweep: a verdict for every version of the function, oldest first. ``now`` in epoch seconds."""
+    check_time(now)
+    unclear = _unclear(service, settings, now)
+    reasons: dict[VersionNumber, str | None] = {}
+    for found in function.versions:
+        reasons[found.version] = (
+            _held_on_aws(found, function)
+            or _held_by_service(found, function, service, settings, now)
+            or _in_flight(found, function, service.in_flight)
+            or _not_ours_to_judge(found, settings)
+            or unclear
+            or _within_grace(found, function, service, settings, now)
+        )
+    unneeded = sorted((version for version, reason in reasons.items() if reason is None), reverse=True)
+    spared = set(unneeded[: settings.keep])
+    newest = "the newest unneeded version" if settings.keep == 1 else f"among the newest {settings.keep} unneeded versions"
+    verdicts: list[Verdict] = []
+    for found in _oldest_first(function):
+        reason = reasons[found.version] or (newest if found.version in spared else None)
+        if reason is None:
+            since = _displaced(found, function, service)
+            needless = "no stage, way back, release or trigger needs it"
+            verdicts.append(_remove(function, found, needless if since is None else f"{needless}; {_ago(*since, now)}"))
+        else:
+            verdicts.append(_keep(function, found, reason))
+    return verdicts
+
+
+def orphans_of_stage(stage: Stage, function: FunctionFacts, service: ServiceIndex) -> list[Verdict]:
+    """A teardown of ``stage``: a verdict for every version that it reached, oldest first; grace and keep do not count.
+
+    ``stage`` and the facts are those from before the teardown's own movement, which would end the stage's life. The stage's own
+    alias holds nothing. What another stage reached, too, is that stage's business, however far back it is there.
+    """
+    releases, versions = reach_of(stage, service.lives.get(stage.name, ()))
+    verdicts: list[Verdict] = []
+    for found in _oldest_first(function):
+        numbers = _containing(found, function, service)
+        if releases.isdisjoint(numbers) and (function.arn, found.version) not in versions:
+            continue
+        reason = (
+            _held_on_aws(found, function, but={stage.name})
+            or _reached_by_another(stage, found, function, service)
+            or next((_unserved(number) for number in numbers if number in service.unserved), None)
+            or _in_flight(found, function, service.in_flight)
+            or (None if found.ours else NOT_OURS)
+            or ("what it contains is not on record" if found.content is None else None)
+        )
+        if reason is None:
+            verdicts.append(_remove(function, found, f"only stage {stage.name} reached it"))
+        else:
+            verdicts.append(_keep(function, found, reason))
+    return verdicts
+
+
+def orphans_of_service(
+    function: FunctionFacts,
+    own_stages: AbstractSet[StageName],
+    in_flight: Mapping[tuple[FunctionArn, VersionNumber], OperationId],
+) -> list[Verdict]:
+    """A teardown of the whole service: every version of ours goes, unless somebody else's alias or trigger holds it."""
+    verdicts: list[Verdict] = []
+    for found in _oldest_first(function):
+        held = _held_on_aws(found, function, but=own_stages) or _in_flight(found, function, in_flight)
+        reason = held or (None if found.ours else NOT_OURS)
+        if reason is None:
+            verdicts.append(_remove(function, found, "the whole service is torn down"))
+        else:
+            verdicts.append(_keep(function, found, reason))
+    return verdicts
+
+
+def _held_on_aws(found: FoundVersion, function: FunctionFacts, but: AbstractSet[str] = frozenset()) -> str | None:
+    """What AWS itself shows on the version. Aliases of the names in ``but`` hold nothing: they go, too."""
+    aliases = sorted(set(function.aliases.get(found.version, ())) - but)
+    if aliases:
+        return f"alias {aliases[0]} points at it" if len(aliases) == 1 else f"aliases {', '.join(aliases)} point at it"
+    hanging = sorted(function.hanging.get(found.version, ()))
+    if hanging:
+        return f"{', '.join(hanging)} {'hangs' if len(hanging) == 1 else 'hang'} on it"
+    return None
+
+
+def _held_by_service(
+    found: FoundVersion, function: FunctionFacts, service: ServiceIndex, settings: SweepSettings, now: float
+) -> str | None:
+    numbers = _containing(found, function, service)
+    return (
+        next((service.serving[number] for number in numbers if number in service.serving), None)
+        or service.serving_versions.get((function.arn, found.version))
+        or _promised(numbers, service, settings, now)
+    )
+
+
+def _promised(numbers: Sequence[ReleaseNumber], service: ServiceIndex, settings: SweepSettings, now: float) -> str | None:
+    """Why one of the releases can still be wanted although no stage serves it."""
+    for number in numbers:
+        steps, stage = service.way_back.get(number, (math.inf, ""))
+        if steps <= settings.rollback_depth:
+            return f"r{number} is {steps} step{'' if steps == 1 else 's'} back on stage {stage}'s way back"
+    for number in numbers:
+        if number in service.popped:
+            at, stage = service.popped[number]
+            if not _is_over(at, settings, now):
+                what = f"popped from stage {stage}'s way back"
+                return f"{_ago(what, at, now)}; kept for {_span(settings.grace_seconds)}"
+    return next((_unserved(number) for number in numbers if number in service.unserved), None)
+
+
+def _unserved(number: ReleaseNumber) -> str:
+    return f"r{number} was never served and is among the newest {NEWEST_RELEASES} releases"
+
+
+def _in_flight(
+    found: FoundVersion, function: FunctionFacts, in_flight: Mapping[tuple[FunctionArn, VersionNumber], OperationId]
+) -> str | None:
+    operation = in_flight.get((function.arn, found.version))
+    return None if operation is None else f"operation {operation} is under way and mentions it"
+
+
+def _not_ours_to_judge(found: FoundVersion, settings: SweepSettings) -> str | None:
+    """A stranger's version, or one of ours of which too little is known to say that nothing needs it."""
+    if not found.ours:
+        return None if settings.strangers else NOT_OURS
+    if found.published_at is None:
+        return "when it was published is not on record"
+    return "what it contains is not on record" if found.content is None else None
+
+
+def _unclear(service: ServiceIndex, settings: SweepSettings, now: float) -> str | None:
+    """Why no version can be called unneeded: a release that counts is not on record, so it may contain any of them."""
+    for number in service.missing:
+        recently_left = number in service.left and not _is_over(service.left[number], settings, now)
+        if number in service.serving or recently_left or _promised([number], service, settings, now) is not None:
+            return f"r{number} is not on record, so it may be needed there"
+    return None
+
+
+def _within_grace(
+    found: FoundVersion, function: FunctionFacts, service: ServiceIndex, settings: SweepSettings, now: float
+) -> str | None:
+    since = _displaced(found, function, service)
+    if since is None or _is_over(since[1], settings, now):
+        return None
+    return f"{_ago(*since, now)}; kept for {_span(settings.grace_seconds)}"
+
+
+def _displaced(found: FoundVersion, function: FunctionFacts, service: ServiceIndex) -> tuple[str, float] | None:
+    """What happened to the version last, in a word, and when. None for a stranger's that no stage ever served.
+
+    Nothing can have been displaced before it was published: a content that is published anew, as the release it was long ago,
+    has its grace from then on.
+    """
+    ends = [service.left[number] for number in _containing(found, function, service) if number in service.left]
+    by_number = service.left_versions.get((function.arn, found.version))
+    happened = [("displaced", at) for at in ends] + ([] if by_number is None else [("displaced", by_number)])
+    if found.published_at is not None:
+        happened.append(("published", found.published_at))
+    return max(happened, key=lambda event: event[1], default=None)
+
+
+def _reached_by_another(stage: Stage, found: FoundVersion, function: FunctionFacts, service: ServiceIndex) -> str | None:
+    numbers = _containing(found, function, service)
+    for number in numbers:
+        for name in service.reaching.get(number, ()):
+            if name != stage.name:
+                return f"stage {name} reached it, too (r{number})"
+    for name in service.reaching_versions.get((function.arn, found.version), ()):
+        if name != stage.name:
+            return f"stage {name} reached it, too"
+    for number in service.missing:
+        for name in service.reaching.get(number, ()):
+            if name != stage.name:
+                return f"stage {name} reached r{number}, which is not on record, so it may be needed there"
+    return None
+
+
+def _containing(found: FoundVersion, function: FunctionFacts, service: ServiceIndex) -> Sequence[ReleaseNumber]:
+    return () if found.content is None else service.containing.get((function.arn, found.content), ())
+
+
+def _oldest_first(function: FunctionFacts) -> list[FoundVersion]:
+    return sorted(function.versions, key=lambda found: found.version)
+
+
+def _keep(function: FunctionFacts, found: FoundVersion, reason: str) -> Verdict:
+    return Verdict(function.function, function.arn, found.version, found.size, remove=False, reason=reason)
+
+
+def _remove(function: FunctionFacts, found: FoundVersion, reason: str) -> Verdict:
+    return Verdict(function.function, function.arn, found.version, found.size, remove=True, reason=reason)
+
+
+def _is_over(at: float, settings: SweepSettings, now: float) -> bool:
+    """Whether the grace period is. What is still to come, by clocks that differ, is not over, even without a grace period."""
+    return now - at >= settings.grace_seconds
+
+
+def _ago(what: str, at: float, now: float) -> str:
+    return f"{what} {_span(now - at)} ago" if at <= now else f"{what} just now"
+
+
+def _span(seconds: float) -> str:
+    if seconds < 120:
+        return f"{int(seconds)} s"
+    if seconds < 2 * 3600:
+        return f"{int(seconds // 60)} min"
+    if seconds < 72 * 3600:
+        return f"{int(seconds // 3600)} h"
+    return f"{int(seconds // 86400)} days"

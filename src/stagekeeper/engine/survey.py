@@ -1,0 +1,159 @@
+"""Finds out everything that can hold a version: on record, and on AWS. Decides nothing and changes nothing.
+
+Per function three calls on Lambda's shared budget (versions, aliases, provisioned concurrency), plus one listing of the
+Region's event source mappings; policies have a budget of their own and are read only for what nothing else holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from stagekeeper.aws.bodies import Bodies
+from stagekeeper.aws.callers import Mappings
+from stagekeeper.aws.errors import CallFailed, NotThere
+from stagekeeper.aws.lambda_api import LambdaApi
+from stagekeeper.aws.store import VersionOnRecord
+from stagekeeper.domain.facts import Absent, Unreadable
+from stagekeeper.domain.model import FunctionArn, LogicalName, OperationId, ServiceName, StageName, VersionNumber
+from stagekeeper.domain.operation import OperationKind
+from stagekeeper.domain.orphans import FoundVersion, FunctionFacts, SweepSettings, Verdict, orphans
+from stagekeeper.domain.reach import ServiceFacts, index
+from stagekeeper.domain.sweep import Survey, unreadable
+from stagekeeper.engine.deps import Deps
+from stagekeeper.engine.gather import in_parallel
+
+#: Operations whose plan says which versions they work with.
+_MOVING = frozenset({OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.RESET, OperationKind.CLONE})
+
+
+@dataclass(frozen=True, slots=True)
+class OnRecord:
+    """What the table says of a service. ``functions`` are those it may judge: claimed by it, or by nobody any more."""
+
+    facts: ServiceFacts
+    functions: Mapping[FunctionArn, LogicalName]
+
+
+def on_record(deps: Deps, service: ServiceName, asking: OperationId) -> OnRecord:
+    """Everything on record that can hold a version. Raises CallFailed and MalformedItem."""
+    members = deps.store.members(service)
+    claims = deps.store.claims(members)
+    return OnRecord(
+        facts=ServiceFacts(
+            stages=deps.store.stages(service),
+            releases=deps.store.releases(service),
+            movements=deps.store.movements(service),
+            in_flight=_in_flight(deps, service, asking),
+        ),
+        functions={arn: name for arn, name in members.items() if arn not in claims or claims[arn].service == service},
+    )
+
+
+def _in_flight(deps: Deps, service: ServiceName, asking: OperationId) -> dict[tuple[FunctionArn, VersionNumber], OperationId]:
+    """The versions that the operations which hold the service's lock work with: from where, to where, and what they made."""
+    mentioned: dict[tuple[FunctionArn, VersionNumber], OperationId] = {}
+    bodies = Bodies(deps.artifacts)
+    for holder in deps.store.lock(service).holders:
+        record = deps.store.operation(holder.operation_id)
+        if holder.operation_id == asking or record is None or record.plan_key is None:
+            continue
+        if record.kind in _MOVING:
+            plan = bodies.plan_of(record)
+            numbers = [(move.arn, number) for move in plan.moves for number in (move.before, move.to) if number is not None]
+            numbers += [(reuse.arn, reuse.version) for reuse in plan.reuses]
+            numbers += [(arn, made.version) for arn, made in record.published.items()]
+            mentioned.update(dict.fromkeys(numbers, holder.operation_id))
+    return mentioned
+
+
+def survey(deps: Deps, service: ServiceName, settings: SweepSettings, asking: OperationId) -> Survey:
+    """A verdict on every version of every function of the service, or why there is none. Raises CallFailed, MalformedItem."""
+    record = on_record(deps, service, asking)
+    api = deps.lambda_api.unhurried()
+    mappings = deps.callers.mappings()
+    if isinstance(mappings, Unreadable):
+        return Survey(service, trouble=unreadable(service, [mappings]))
+    found = in_parallel(lambda item: function_facts(deps, api, item[1], item[0], mappings), record.functions.items())
+    broken = [function for function in found if isinstance(function, Unreadable)]
+    there = [function for function in found if isinstance(function, FunctionFacts)]
+    if not broken:
+        known = index(record.facts)
+        # Policies are asked for only where nothing else holds a version; the newest unneeded ones count as well.
+        bare = replace(settings, keep=0)
+        now = deps.clock.now()
+        candidates = [v for function in there for v in orphans(function, known, bare, now) if v.remove]
+        complete = with_policies(deps, there, candidates)
+        broken = [function for function in complete if isinstance(function, Unreadable)]
+        there = [function for function in complete if isinstance(function, FunctionFacts)]
+    if broken:
+        return Survey(service, trouble=unreadable(service, broken))
+    return Survey(service, tuple(verdict for function in there for verdict in orphans(function, known, settings, now)))
+
+
+def function_facts(
+    deps: Deps, api: LambdaApi, function: LogicalName, arn: FunctionArn, mappings: Mappings
+) -> FunctionFacts | Absent | Unreadable:
+    """What AWS says about a function, but for the policies of its versions. Raises MalformedItem, CallFailed for the table."""
+    recorded = deps.store.versions(arn)
+    try:
+        sizes = api.code_sizes(arn)
+        aliases = api.aliased(arn)
+        provisioned = api.provisioned(arn)
+    except NotThere:
+        return Absent()
+    except CallFailed as error:
+        return Unreadable(f"what function {function} has ({error.what})", error.why)
+    hanging: dict[VersionNumber, list[str]] = {}
+    for version in sizes:
+        held = list(mappings.get(f"{arn}:{version}", ()))
+        if str(version) in provisioned:
+            held.append("provisioned concurrency")
+        if held:
+            hanging[version] = held
+    versions = [_found(version, size, recorded.get(version)) for version, size in sizes.items()]
+    return FunctionFacts(function, arn, versions, aliases, hanging)
+
+
+def with_policies(
+    deps: Deps, functions: Iterable[FunctionFacts], candidates: Iterable[Verdict]
+) -> list[FunctionFacts | Unreadable]:
+    """The functions with what the policies of the candidates' versions let in."""
+    wanted = [(verdict.arn, verdict.version) for verdict in candidates]
+    answers = in_parallel(lambda place: deps.callers.permitted(place[0], str(place[1])), wanted)
+    policies: dict[FunctionArn, dict[VersionNumber, tuple[str, ...] | Unreadable]] = {}
+    for (arn, version), answer in zip(wanted, answers, strict=True):
+        policies.setdefault(arn, {})[version] = answer
+    return [_with_policies(function, policies.get(function.arn, {})) for function in functions]
+
+
+def _with_policies(
+    function: FunctionFacts, policies: Mapping[VersionNumber, tuple[str, ...] | Unreadable]
+) -> FunctionFacts | Unreadable:
+    hanging = {version: list(held) for version, held in function.hanging.items()}
+    for version, let_in in policies.items():
+        if isinstance(let_in, Unreadable):
+            return let_in
+        if let_in:
+            hanging.setdefault(version, []).extend(let_in)
+    return replace(function, hanging=hanging)
+
+
+def _found(version: VersionNumber, size: int, recorded: VersionOnRecord | None) -> FoundVersion:
+    if recorded is None:
+        return FoundVersion(version, size, ours=False, published_at=None, content=None)
+    ours = recorded.published_by is not None
+    return FoundVersion(version, size, ours, recorded.recorded_at if ours else None, recorded.content)
+
+
+def users(
+    deps: Deps, arn: FunctionArn, stage: StageName, mappings: Mappings, urls: Sequence[str] | Unreadable
+) -> tuple[str, ...] | Unreadable:
+    """Who else uses a stage's alias on a function."""
+    if isinstance(urls, Unreadable):
+        return urls
+    permitted = deps.callers.permitted(arn, stage)
+    if isinstance(permitted, Unreadable):
+        return permitted
+    url = ("a function URL",) if stage in urls else ()
+    return (*permitted, *mappings.get(f"{arn}:{stage}", ()), *url)

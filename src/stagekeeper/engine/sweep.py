@@ -1,0 +1,268 @@
+"""Sweep: survey every service without its lock, then delete in short batches under it, each time on fresh facts.
+
+A version goes only if the survey and the look under the lock both say so. Between batches everybody else is let in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from stagekeeper.aws.bodies import Bodies
+from stagekeeper.aws.callers import Mappings
+from stagekeeper.aws.errors import CallFailed
+from stagekeeper.aws.table import MalformedItem
+from stagekeeper.domain.facts import Absent, Unreadable
+from stagekeeper.domain.lock import GaveUp, Granted, Waiting, seconds_until_next_ask
+from stagekeeper.domain.model import FunctionArn, OperationId, ServiceName
+from stagekeeper.domain.operation import Status
+from stagekeeper.domain.orphans import FunctionFacts, SweepSettings, Verdict, orphans
+from stagekeeper.domain.reach import index, unheld_functions
+from stagekeeper.domain.record import End, OperationRecord
+from stagekeeper.domain.refusal import Code, Refusal
+from stagekeeper.domain.request import SweepRequest
+from stagekeeper.domain.sweep import Place, Progress, Survey, SweepPlan, outcome, place, to_delete, unreadable
+from stagekeeper.engine.acquire import locked
+from stagekeeper.engine.deps import Deps
+from stagekeeper.engine.mandate import Mandate
+from stagekeeper.engine.report import Swept, ended, subject_of
+from stagekeeper.engine.step import Step, Wait, failed, resume
+from stagekeeper.engine.survey import OnRecord, function_facts, on_record, survey, with_policies
+
+#: How long (seconds) a batch keeps everybody else out.
+_BATCH = 5.0
+#: What looking at a function and deleting one version take of it (seconds), at a sweep's pace.
+_LOOK = 2.5
+_DELETE = 0.5
+#: More versions of one function than this do not fit into a batch.
+_AT_ONCE = 8
+#: How long (seconds) everybody else is let in between two batches.
+_PAUSE = 1
+
+
+def wanted_settings(request: SweepRequest, stack: SweepSettings) -> SweepSettings:
+    """The request's settings; one that is left out is the stack's."""
+    return SweepSettings(
+        keep=stack.keep if request.keep is None else request.keep,
+        rollback_depth=stack.rollback_depth if request.rollback_depth is None else request.rollback_depth,
+        grace_seconds=stack.grace_seconds if request.grace_hours is None else request.grace_hours * 3600,
+    )
+
+
+def looked_at(deps: Deps, operation_id: OperationId, request: SweepRequest, stack: SweepSettings) -> Swept | Refusal:
+    """What a sweep would find, with nothing written. Raises CallFailed and MalformedItem."""
+    services = _services(deps, request)
+    if isinstance(services, Refusal):
+        return services
+    settings = wanted_settings(request, stack)
+    plan = SweepPlan(settings, tuple(_surveyed(deps, service, settings, operation_id) for service in services))
+    return _refused(plan, Progress(), request.service) or _swept(plan)
+
+
+def survey_all(deps: Deps, operation_id: OperationId, stack: SweepSettings, deadline: float) -> Step:
+    """State Inspect of a sweep: one service after the other, until ``deadline`` (epoch seconds); then a report, or Collect."""
+    record = deps.journal.reread(operation_id)
+    if record.status is not Status.PLANNED:
+        return resume(record)
+    bodies = Bodies(deps.artifacts)
+    request = bodies.request_of(record)
+    if not isinstance(request, SweepRequest):
+        raise AssertionError(f"operation {operation_id} is no sweep")
+    plan = bodies.survey_of(record)
+    if plan is None:
+        services = _services(deps, request)
+        if isinstance(services, Refusal):
+            return _end(deps, record, Status.REFUSED, failed(services, operation_id))
+        plan = SweepPlan(wanted_settings(request, stack), (), tuple(services))
+    while plan.ahead:
+        done = _surveyed(deps, plan.ahead[0], plan.settings, operation_id)
+        plan = replace(plan, surveys=(*plan.surveys, done), ahead=plan.ahead[1:])
+        if plan.ahead and deps.clock.now() > deadline:
+            deps.journal.record_progress(record, bodies.put_plan(plan))
+            return Wait(1)
+    refused = _refused(plan, Progress(), request.service)
+    if refused is not None and not (request.delete and any(each.trouble is None for each in plan.surveys)):
+        return _end(deps, record, Status.REFUSED, failed(refused, operation_id))
+    if not request.delete:
+        end = ended(deps, subject_of(record), _swept(plan), {}, "planned")
+        return _end(deps, record, Status.UNCHANGED, end)
+    return resume(deps.journal.record_intent(record, bodies.put_plan(plan)))
+
+
+def _services(deps: Deps, request: SweepRequest) -> list[ServiceName] | Refusal:
+    """Raises CallFailed."""
+    known = deps.store.services()
+    if request.service is None:
+        return known
+    if request.service in known:
+        return [request.service]
+    sentence = f"There is no service {request.service}: nothing was ever deployed under that name. Check the spelling."
+    return Refusal(Code.SERVICE_NOT_FOUND, sentence, (request.service,))
+
+
+def _surveyed(deps: Deps, service: ServiceName, settings: SweepSettings, asking: OperationId) -> Survey:
+    """One service's trouble must not keep the others from being swept."""
+    try:
+        return survey(deps, service, settings, asking)
+    except CallFailed as error:
+        return Survey(service, trouble=unreadable(service, [Unreadable(error.what, error.why)]))
+    except MalformedItem as error:
+        return Survey(service, trouble=unreadable(service, [Unreadable("the state table", str(error))]))
+
+
+def collect(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
+    """State Collect: delete what the survey found, batch by batch, until ``deadline`` (epoch seconds)."""
+    record = deps.journal.reread(operation_id)
+    if record.status is not Status.CONVERGING:
+        return resume(record)
+    bodies = Bodies(deps.artifacts)
+    plan = bodies.sweep_plan_of(record)
+    collector = _Collector(deps, record, plan.settings, bodies.progress_of(record))
+    for each in plan.surveys:
+        if each.trouble is not None:
+            continue
+        while collector.has_work(each):
+            if deps.clock.now() > deadline:
+                return Wait(_PAUSE)
+            waited = collector.batch(each)
+            if waited is not None:
+                return waited
+    record, progress = collector.record, collector.progress
+    refused = _refused(plan, progress, record.service)
+    if refused is not None:
+        return _end(
+            deps, record, Status.NEEDS_ATTENTION if progress.troubles else Status.COMMITTED, failed(refused, operation_id)
+        )
+    return _end(deps, record, Status.COMMITTED, ended(deps, subject_of(record), _swept(plan, progress), {}))
+
+
+@dataclass(slots=True)
+class _Collector:
+    """Deletes in batches. ``record`` and ``progress`` are what is on record by now."""
+
+    deps: Deps
+    record: OperationRecord
+    settings: SweepSettings
+    progress: Progress
+
+    def has_work(self, found: Survey) -> bool:
+        given_up = any(service == found.service for service, _ in self.progress.troubles)
+        return not given_up and (bool(to_delete(found.verdicts, self.progress)) or found.service not in self.progress.freed)
+
+    def batch(self, found: Survey) -> Wait | None:
+        """One batch under the service's lock; a Wait if others are in the way."""
+        self.record, answer = self.deps.journal.ask_to_collect(self.record, found.service)
+        now = self.deps.clock.now()
+        match answer:
+            case Waiting():
+                entry = next(w for w in self.deps.store.lock(found.service).queue if w.operation_id == self.record.operation_id)
+                return Wait(seconds_until_next_ask(now - entry.since))
+            case GaveUp(blockers=blockers):
+                refusal = locked(self.record, found.service, blockers)
+                self.progress = replace(self.progress, troubles=(*self.progress.troubles, (found.service, refusal)))
+            case Granted():
+                ahead = to_delete(found.verdicts, self.progress)
+                if ahead:
+                    self._delete(found.service, ahead, now + _BATCH)
+                else:
+                    self._free_claims(found.service)
+        key = Bodies(self.deps.artifacts).put_progress(self.progress)
+        self.record = self.deps.journal.let_go(self.record, key)
+        self.deps.clock.sleep(_PAUSE)
+        return None
+
+    def _delete(self, service: ServiceName, ahead: Sequence[Verdict], until: float) -> None:
+        """As many of the versions as there is time for, function by function. Raises CallFailed and Superseded."""
+        mandate = Mandate(self.deps.journal, self.deps.clock, self.record)
+        api = self.deps.lambda_api.unhurried()
+        # Nothing of this can change while the lock is held.
+        record = on_record(self.deps, service, self.record.operation_id)
+        mappings = self.deps.callers.mappings()
+        for arn, verdicts in groupby(ahead, key=lambda verdict: verdict.arn):
+            if self.deps.clock.now() > until - _LOOK:
+                return
+            mine = list(verdicts)[:_AT_ONCE]
+            now = self._judged_anew(record, mappings, arn, mine)
+            for verdict in mine:
+                if self.deps.clock.now() > until - _DELETE:
+                    return
+                fresh = now.get(place(verdict))
+                if fresh is None:
+                    self._done(verdict)  # gone already: an earlier batch whose end is not on record, or somebody else
+                elif not fresh.remove:
+                    self._done(fresh)
+                else:
+                    stays = api.delete_version(arn, verdict.version, mandate.check_now)
+                    self._done(fresh if stays is None else replace(fresh, remove=False, reason=stays))
+
+    def _judged_anew(
+        self, record: OnRecord, mappings: Mappings | Unreadable, arn: FunctionArn, ahead: Sequence[Verdict]
+    ) -> dict[Place, Verdict]:
+        """What holds now, under the lock. A fact that cannot be read keeps everything of the function."""
+        facts: FunctionFacts | Absent | Unreadable
+        if isinstance(mappings, Unreadable):
+            facts = mappings
+        elif arn not in record.functions:
+            return {place(v): replace(v, remove=False, reason="the function belongs to another service by now") for v in ahead}
+        else:
+            facts = function_facts(self.deps, self.deps.lambda_api.unhurried(), ahead[0].function, arn, mappings)
+        if isinstance(facts, FunctionFacts):
+            facts = with_policies(self.deps, [facts], [v for v in ahead if v.version in {f.version for f in facts.versions}])[0]
+        match facts:
+            case Absent():
+                return {}
+            case Unreadable(what=what, why=why):
+                return {place(v): replace(v, remove=False, reason=f"{what} could not be read: {why}") for v in ahead}
+        judged = orphans(facts, index(record.facts), self.settings, self.deps.clock.now())
+        return {place(verdict): verdict for verdict in judged}
+
+    def _done(self, verdict: Verdict) -> None:
+        self.progress = replace(self.progress, done=(*self.progress.done, verdict))
+
+    def _free_claims(self, service: ServiceName) -> None:
+        """Functions that nothing of the service holds any more may join another one."""
+        record = on_record(self.deps, service, self.record.operation_id)
+        claims = {arn: claim for arn, claim in self.deps.store.claims(record.functions).items() if claim.service == service}
+        free = unheld_functions(index(record.facts), claims, self.settings.rollback_depth)
+        self.deps.journal.write_claims(self.record, {arn: (claims[arn], None) for arn in free})
+        self.progress = replace(self.progress, freed=(*self.progress.freed, service))
+
+
+def stopped(deps: Deps, record: OperationRecord, why: str) -> Step:
+    """A sweep that cannot go on ends as it is: what it deleted nothing needed, and the next one goes on."""
+    bodies = Bodies(deps.artifacts)
+    deleted = [verdict for verdict in bodies.progress_of(record).done if verdict.remove]
+    message = (
+        f"The sweep stopped midway: {why} {len(deleted)} version{'' if len(deleted) == 1 else 's'} that nothing needs had been "
+        "deleted, nothing else was touched. Mend the cause, then sweep again."
+    )
+    blockers = tuple(f"deleted {verdict.arn}:{verdict.version}" for verdict in deleted)
+    return _end(
+        deps, record, Status.NEEDS_ATTENTION, failed(Refusal(Code.NEEDS_ATTENTION, message, blockers), record.operation_id)
+    )
+
+
+def _swept(plan: SweepPlan, progress: Progress | None = None) -> Swept:
+    """Without ``progress`` what a sweep would do, else what became of it."""
+    verdicts = [verdict for each in plan.surveys for verdict in each.verdicts]
+    return Swept(tuple(verdicts if progress is None else outcome(verdicts, progress)))
+
+
+def _refused(plan: SweepPlan, progress: Progress, only: ServiceName | None) -> Refusal | None:
+    """Why the sweep is no success: what could not be read, or whose lock was not to be had."""
+    troubles = [(each.service, each.trouble) for each in plan.surveys if each.trouble is not None]
+    troubles += progress.troubles
+    if not troubles:
+        return None
+    first = troubles[0][1]
+    if only is not None:
+        return first
+    swept = len(plan.surveys) - len(troubles)
+    names = tuple(f"service {service}: {trouble.message}" for service, trouble in troubles)
+    return Refusal(first.code, f"{first.message} {swept} other service{' was' if swept == 1 else 's were'} looked after.", names)
+
+
+def _end(deps: Deps, record: OperationRecord, status: Status, end: End) -> Step:
+    deps.journal.end(record, status, end)
+    return end

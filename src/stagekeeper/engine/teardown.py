@@ -1,0 +1,201 @@
+"""TearDown: delete a stage's aliases, then the versions that only it reached, then take it off the record.
+
+Only ever goes forward, under ``collect`` from the first to the last call. Every piece can be done again, and what is done is
+on record now and then, so that a worker that was cut off can be followed by another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from stagekeeper.aws import items
+from stagekeeper.aws.bodies import Bodies
+from stagekeeper.aws.clock import iso
+from stagekeeper.aws.errors import CallFailed, NotThere
+from stagekeeper.aws.table import Key
+from stagekeeper.domain.facts import Absent, StageFacts, Unreadable, VersionSeen
+from stagekeeper.domain.model import FunctionArn, Movement, OperationId, ServedAlias, ServiceName, Stage
+from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ended
+from stagekeeper.domain.orphans import FunctionFacts
+from stagekeeper.domain.record import OperationRecord
+from stagekeeper.domain.refusal import Code, Refusal
+from stagekeeper.domain.request import TeardownRequest
+from stagekeeper.domain.sweep import outcome, to_delete
+from stagekeeper.domain.teardown import (
+    TeardownFacts,
+    TeardownPlan,
+    TeardownWish,
+    TornAlias,
+    admit_teardown,
+    judged,
+    plan_teardown,
+)
+from stagekeeper.engine.deps import Deps
+from stagekeeper.engine.gather import in_parallel
+from stagekeeper.engine.mandate import Mandate
+from stagekeeper.engine.report import TornDown, ended, subject_of
+from stagekeeper.engine.step import Go, Step, Wait, failed, resume
+from stagekeeper.engine.survey import OnRecord, function_facts, on_record, users, with_policies
+
+#: How many versions are deleted before that is put on record.
+_SAVE_EVERY = 200
+
+
+def decide_teardown(deps: Deps, operation_id: OperationId, request: TeardownRequest) -> TeardownPlan | Refusal:
+    """The plan of a teardown. Raises CallFailed and MalformedItem."""
+    wish = TeardownWish(request.service, request.stage, request.confirm, request.common.if_release)
+    record = on_record(deps, request.service, operation_id)
+    stages = record.facts.stages
+    only = next((stage for stage in stages if stage.name == request.stage), None)
+    refused = admit_teardown(wish, StageFacts(deps.store.service(request.service), request.stage, only), stages)
+    if refused is not None:
+        return refused
+    going = list(stages) if only is None else [only]
+    return plan_teardown(wish, _facts(deps, record, only, going), going)
+
+
+def _facts(deps: Deps, record: OnRecord, only: Stage | None, going: Sequence[Stage]) -> TeardownFacts:
+    """Who uses the aliases that go, and what holds the versions that could go with them."""
+    names = {arn: alias.function for stage in going for arn, alias in stage.aliases.items()}
+    looked_at = {**record.functions, **names}
+    facts = TeardownFacts(service=record.facts, members=list(looked_at), users={}, functions=[])
+    mappings = deps.callers.mappings()
+    if isinstance(mappings, Unreadable):
+        return replace(facts, functions=[mappings])
+    urls = dict(zip(names, in_parallel(lambda arn: _urls(deps, arn), names), strict=True))
+    places = [(stage.name, arn) for stage in going for arn in stage.aliases]
+    found_users = in_parallel(lambda place: users(deps, place[1], place[0], mappings, urls[place[1]]), places)
+    found = in_parallel(lambda item: function_facts(deps, deps.lambda_api, item[1], item[0], mappings), looked_at.items())
+    there = [function for function in found if isinstance(function, FunctionFacts)]
+    candidates = [verdict for verdict in judged(only, going, record.facts, there) if verdict.remove]
+    unread = [function for function in found if isinstance(function, Unreadable)]
+    functions = [*unread, *with_policies(deps, there, candidates)]
+    return replace(facts, users=dict(zip(places, found_users, strict=True)), functions=functions)
+
+
+def _urls(deps: Deps, arn: FunctionArn) -> list[str] | Unreadable:
+    try:
+        return deps.lambda_api.urls(arn)
+    except NotThere:
+        return []
+    except CallFailed as error:
+        return Unreadable(error.what, error.why)
+
+
+def tear_down(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
+    """Delete aliases and versions until ``deadline`` (epoch seconds). Raises CallFailed: the state machine tries again."""
+    record = deps.journal.reread(operation_id)
+    if record.status is not Status.CONVERGING:
+        return resume(record)
+    record = deps.journal.begin(record, Phase.TEAR_DOWN)
+    bodies = Bodies(deps.artifacts)
+    plan = bodies.teardown_plan_of(record)
+    progress = bodies.progress_of(record)
+    mandate = Mandate(deps.journal, deps.clock, record)
+    if not progress.aliases_deleted:
+        for name in plan.stages:
+            stage = deps.store.stage(plan.service, name)
+            if stage is not None and not stage.tearing_down:
+                deps.journal.record_tearing_down(record, stage)
+        for alias in plan.aliases:
+            deps.lambda_api.delete_alias(alias.arn, alias.stage, mandate.check_now)
+        progress = replace(progress, aliases_deleted=True)
+        record = deps.journal.record_progress(record, bodies.put_progress(progress))
+    for count, verdict in enumerate(to_delete(plan.verdicts, progress), start=1):
+        stays = deps.lambda_api.delete_version(verdict.arn, verdict.version, mandate.check_now)
+        done = verdict if stays is None else replace(verdict, remove=False, reason=stays)
+        progress = replace(progress, done=(*progress.done, done))
+        late = deps.clock.now() > deadline
+        if late or count % _SAVE_EVERY == 0:
+            record = deps.journal.record_progress(record, bodies.put_progress(progress))
+        if late:
+            return Wait(1)
+    deps.journal.record_progress(record, bodies.put_progress(progress))
+    return Go("Commit")
+
+
+def commit_teardown(deps: Deps, record: OperationRecord) -> Step:
+    """Take what was torn down off the record; the ledger stays. The last transaction ends the operation."""
+    record = deps.journal.begin(record, Phase.COMMIT)
+    bodies = Bodies(deps.artifacts)
+    plan = bodies.teardown_plan_of(record)
+    verdicts = outcome(plan.verdicts, bodies.progress_of(record))
+    end = ended(deps, subject_of(record), TornDown(plan, tuple(verdicts)), {})
+    if plan.stage is not None:
+        stage = deps.store.stage(plan.service, plan.stage)
+        if stage is None:
+            raise AssertionError(f"stage {plan.stage} is off the record, but operation {record.operation_id} has not ended")
+        deps.journal.commit_teardown(record, stage, _last_movement(deps, record, stage), end)
+        return end
+    for stage in deps.store.stages(plan.service):
+        deps.journal.forget_stage(record, stage, _last_movement(deps, record, stage))
+    deps.journal.forget_items(record, _keys(deps, plan.service, plan.members))
+    deps.journal.commit_service_teardown(record, end)
+    return end
+
+
+def _last_movement(deps: Deps, record: OperationRecord, stage: Stage) -> Movement:
+    return Movement(
+        stage=stage.name,
+        number=stage.movements + 1,
+        operation_id=record.operation_id,
+        operation=record.kind.value,
+        from_release=stage.release,
+        to_release=None,
+        at=iso(deps.clock.now()),
+        provenance=record.provenance,
+        displaced={arn: alias.version for arn, alias in stage.aliases.items() if stage.mixed or alias.kept},
+    )
+
+
+def _keys(deps: Deps, service: ServiceName, members: Sequence[FunctionArn]) -> list[Key]:
+    """Everything on record of a service but its ledger, its lock and itself: those come last."""
+    keys: list[Key] = deps.store.release_keys(service)
+    claims = deps.store.claims(members)
+    for arn in members:
+        keys.append(items.member_key(service, arn))
+        if arn not in claims or claims[arn].service == service:
+            keys += deps.store.function_keys(arn)
+    return keys
+
+
+def stopped(deps: Deps, record: OperationRecord, why: str) -> Step:
+    """A teardown that cannot go on: the stage stays half torn down, with what its aliases really serve on record."""
+    record = deps.journal.begin(record, Phase.COMPENSATE)
+    deps.clock.sleep(seconds_until_calls_ended(Phase.TEAR_DOWN))
+    plan = Bodies(deps.artifacts).teardown_plan_of(record)
+    left: list[str] = []
+    for name in plan.stages:
+        stage = deps.store.stage(plan.service, name)
+        if stage is not None:
+            mine = [alias for alias in plan.aliases if alias.stage == name]
+            aliases, words = _what_is_left(deps, mine, stage)
+            left += words
+            deps.journal.record_tearing_down(record, replace(stage, aliases=aliases, mixed=True))
+    what = f"service {plan.service}" if plan.stage is None else f"stage {plan.stage} of service {plan.service}"
+    message = (
+        f"The teardown of {what} stopped midway: {why} What is left of its aliases is in blockers. Mend the cause, then tear it "
+        "down again; a deploy, rollback or reset puts a stage right instead."
+    )
+    end = failed(Refusal(Code.NEEDS_ATTENTION, message, tuple(left), plan.warnings), record.operation_id)
+    deps.journal.end(record, Status.NEEDS_ATTENTION, end)
+    return end
+
+
+def _what_is_left(deps: Deps, torn: Sequence[TornAlias], stage: Stage) -> tuple[dict[FunctionArn, ServedAlias], list[str]]:
+    """The aliases that are still there, by the record and in words. One that cannot be read counts as there."""
+    aliases = dict(stage.aliases)
+    words: list[str] = []
+    for alias in torn:
+        seen = deps.lambda_api.served(alias.arn, stage.name)
+        match seen:
+            case Absent():
+                aliases.pop(alias.arn, None)
+            case VersionSeen(version=version):
+                words.append(f"{alias.arn}:{stage.name} serves {'$LATEST' if version is None else f'version {version}'}")
+                if version is not None:
+                    aliases[alias.arn] = ServedAlias(alias.function, version, None)
+            case Unreadable(why=why):
+                words.append(f"{alias.arn}:{stage.name} could not be read ({why})")
+    return aliases, words
