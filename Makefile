@@ -28,6 +28,9 @@ setup: .venv/.ready .tools/ministack/.ready .tools/sam/.ready
 demo: setup
 	@.venv/bin/python examples/orders/demo.py
 
+# A worker for each of two cores. A file's tests stay together, since they share what takes long to make.
+TWO = --numprocesses 2 --dist loadfile
+
 test: setup lint unit embedded
 
 lint: setup
@@ -40,12 +43,12 @@ lint: setup
 
 # Pure rules, the strict fake, DynamoDB and S3 on moto: no socket is opened.
 unit: setup
-	.venv/bin/python -m pytest tests/unit tests/adapters --disable-socket --numprocesses 2
+	.venv/bin/python -m pytest tests/unit tests/adapters --disable-socket $(TWO)
 
-# The embedded AWS under enforced IAM: the contract suite, its life cycle, and the deployed control plane from outside.
+# The embedded AWS under enforced IAM: the deployed control plane from outside, its life cycle, and the contract suite.
+# Each worker has servers of its own. The longest files come first, so that no worker is left with one at the end.
 embedded: setup
-	.venv/bin/python -m pytest tests/contract tests/embedded
-	.venv/bin/python -m pytest tests/e2e --numprocesses 2 --dist loadfile
+	.venv/bin/python -m pytest tests/e2e tests/embedded tests/contract $(TWO) --no-loadscope-reorder
 
 clean:
 	rm -rf .venv .tools .aws-sam .local .build

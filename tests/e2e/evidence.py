@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .plane import ControlPlane, Ended
+from .service import Service
 
 
 @dataclass(frozen=True)
@@ -59,3 +60,18 @@ def changed_by_refusal(before: Evidence, after: Evidence, refused: Ended, servic
     is a cache."""
     own = {f"item OPERATION#{refused.operation_id} / OPERATION", f"item SERVICE#{service} / LOCK"}
     return {name for name in after.differs_from(before) if name not in own and not name.startswith("item OBJECT#")}
+
+
+def refused(service: Service, request: dict[str, Any], code: str, *named: str) -> Ended:
+    """Run a request that is refused with ``code``, naming these things, and see that it changed nothing."""
+    before = look(service.plane, request["service"], service.functions.values())
+
+    ended = service.plane.run(request)
+
+    assert (ended.status, ended.error) == ("FAILED", code), ended.cause or ended.output
+    assert [name for name in named if name not in ended.told] == []
+    after = look(service.plane, request["service"], service.functions.values())
+    assert changed_by_refusal(before, after, ended, request["service"]) == set()
+    lock = service.plane.item(f"SERVICE#{request['service']}", "LOCK") or {"holders": {}, "queue": []}
+    assert (lock["holders"], lock["queue"]) == ({}, [])
+    return ended

@@ -40,6 +40,10 @@ _OUTPUT_MEMBERS: dict[str, type | tuple[type, ...]] = {
     "kept_count": int,
     "report": (dict, type(None)),
 }
+_CHANGE_MEMBERS = {"function", "action", "before", "after", "reason"}
+_ACTIONS = {"publish", "reuse", "create_alias", "move_alias", "delete_alias", "delete_version", "kept"}
+_ENTRY_MEMBERS: dict[str, type] = {"function": str, "version": str, "reason": str, "bytes": int}
+_LONGEST_LIST = 100
 _CAUSE_MEMBERS: dict[str, type | tuple[type, ...]] = {"message": str, "blockers": list, "operation_id": str, "warnings": list}
 _CAUSE_BYTES = 32 * 1024
 
@@ -220,6 +224,11 @@ class ControlPlane:
         body: bytes = self.client("s3").get_object(Bucket=place["s3_bucket"], Key=place["s3_key"])["Body"].read()
         return body
 
+    def report(self, output: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole of what an operation's output tells in short."""
+        whole: dict[str, Any] = json.loads(self.read(output["report"]))
+        return whole
+
     # Misfortune.
 
     @contextlib.contextmanager
@@ -258,6 +267,24 @@ def _check_form(ended: Ended) -> None:
     for member, kind in members.items():
         assert isinstance(given[member], kind), f"{member} of {ended.operation_id} is {given[member]!r}"
     assert given["operation_id"] == ended.operation_id
-    if ended.status == "FAILED":
+    if ended.status == "SUCCEEDED":
+        _check_lists(ended.output)
+    else:
         assert ended.cause["message"]
         assert len(ended.told.encode()) <= _CAUSE_BYTES
+
+
+def _check_lists(output: dict[str, Any]) -> None:
+    """The lists of an output, their entries, and the counts that are there because lists are cut."""
+    assert output["sweep"].keys() == {"deleted", "kept"}
+    lists = {"changes": output["changes"], "deleted": output["sweep"]["deleted"], "kept": output["sweep"]["kept"]}
+    for name, entries in lists.items():
+        assert len(entries) == min(output[f"{name}_count"], _LONGEST_LIST)
+    for change in output["changes"]:
+        assert change.keys() == _CHANGE_MEMBERS
+        assert change["action"] in _ACTIONS
+        assert change["reason"]
+        assert all(change[member] is None or change[member].isdecimal() for member in ("before", "after"))
+    for entry in (*output["sweep"]["deleted"], *output["sweep"]["kept"]):
+        assert {member: type(value) for member, value in entry.items()} == _ENTRY_MEMBERS
+        assert entry["reason"]

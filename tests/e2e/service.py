@@ -91,18 +91,27 @@ class Service:
 
     def deploy(self, stage: str | None, functions: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
         """A deploy that succeeds; its output. ``functions`` is the whole service as it is, unless given."""
-        return self._succeeded(self.run("deploy", stage, functions=functions or self.wishes(), **fields))
+        return self.does("deploy", stage, functions=functions or self.wishes(), **fields)
 
     def deploy_text(self, stage: str | None, text: str, **fields: Any) -> dict[str, Any]:
         """A deploy after which every function of the stage says ``text``."""
         wish = self.code(text)
         return self.deploy(stage, self.wishes(**dict.fromkeys(self.functions, wish)), **fields)
 
+    def stage_at(self, *texts: str) -> str:
+        """A new stage that was deployed with each of these texts, in this order; its name."""
+        stage = unique("stage")
+        for text in texts:
+            self.deploy_text(stage, text)
+        return stage
+
     def rollback(self, stage: str, **fields: Any) -> dict[str, Any]:
         """A rollback that succeeds; its output."""
-        return self._succeeded(self.run("rollback", stage, **fields))
+        return self.does("rollback", stage, **fields)
 
-    def _succeeded(self, ended: Ended) -> dict[str, Any]:
+    def does(self, operation: str, stage: str | None = None, **fields: Any) -> dict[str, Any]:
+        """An operation that succeeds; its output. A field that is a word of Python's is given as ``from_``."""
+        ended = self.run(operation, stage, **{name.rstrip("_"): value for name, value in fields.items()})
         assert ended.status == "SUCCEEDED", f"{ended.error}: {ended.cause}"
         return ended.output
 

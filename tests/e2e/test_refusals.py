@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from .conftest import NewService
-from .evidence import changed_by_refusal, look
-from .plane import ControlPlane, Ended, unique
+from .evidence import refused
+from .plane import unique
 from .service import Service, make_function, settled, zip_of
 
 
@@ -25,25 +25,6 @@ def orders(new_service: NewService) -> Service:
     service.deploy_text("dev", "two")
     service.deploy_text("prod", "two")
     return service
-
-
-def refused(service: Service, request: dict[str, Any], code: str, *named: str) -> Ended:
-    """Run a request that is refused with ``code``, naming these things, and see that it changed nothing."""
-    before = look(service.plane, request["service"], service.functions.values())
-
-    ended = service.plane.run(request)
-
-    assert (ended.status, ended.error) == ("FAILED", code), ended.cause or ended.output
-    assert [name for name in named if name not in ended.told] == []
-    after = look(service.plane, request["service"], service.functions.values())
-    assert changed_by_refusal(before, after, ended, request["service"]) == set()
-    _assert_lock_is_free(service.plane, request["service"])
-    return ended
-
-
-def _assert_lock_is_free(plane: ControlPlane, service: str) -> None:
-    lock = plane.item(f"SERVICE#{service}", "LOCK") or {"holders": {}, "queue": []}
-    assert (lock["holders"], lock["queue"]) == ({}, [])
 
 
 @dataclass(frozen=True)

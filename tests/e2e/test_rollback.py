@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from .conftest import NewService
-from .plane import unique
 from .service import Service, make_function, settled
 
 
@@ -18,16 +17,8 @@ def orders(new_service: NewService) -> Service:
     return service
 
 
-def stage_at(service: Service, *texts: str) -> str:
-    """A new stage that was deployed with each of these texts, in this order."""
-    stage = unique("stage")
-    for text in texts:
-        service.deploy_text(stage, text)
-    return stage
-
-
 def test_two_rollbacks_go_two_releases_back(orders: Service) -> None:
-    stage = stage_at(orders, "one", "two", "three")
+    stage = orders.stage_at("one", "two", "three")
     seen = []
 
     for _ in range(2):
@@ -42,7 +33,7 @@ def test_two_rollbacks_go_two_releases_back(orders: Service) -> None:
 
 
 def test_the_output_says_what_moved_from_where_to_where(orders: Service) -> None:
-    stage = stage_at(orders, "one")
+    stage = orders.stage_at("one")
     orders.deploy(stage, orders.wishes(a=orders.code("one"), b=orders.code("two")))
 
     output = orders.rollback(stage)
@@ -56,7 +47,7 @@ def test_the_output_says_what_moved_from_where_to_where(orders: Service) -> None
 
 def test_a_service_of_one_function_goes_back(new_service: NewService) -> None:
     service = new_service("only")
-    stage = stage_at(service, "one", "two")
+    stage = service.stage_at("one", "two")
 
     output = service.rollback(stage)
 
@@ -66,7 +57,7 @@ def test_a_service_of_one_function_goes_back(new_service: NewService) -> None:
 
 @pytest.mark.parametrize("to", [{"release": 1}, {"steps": 2}], ids=["to a release", "by steps"])
 def test_a_rollback_further_back_pops_all_that_is_newer(orders: Service, to: dict[str, int]) -> None:
-    stage = stage_at(orders, "one", "two", "three")
+    stage = orders.stage_at("one", "two", "three")
 
     output = orders.rollback(stage, to=to)
 
@@ -76,7 +67,7 @@ def test_a_rollback_further_back_pops_all_that_is_newer(orders: Service, to: dic
 
 
 def test_a_rollback_to_what_is_served_is_unchanged_and_leaves_no_line(orders: Service) -> None:
-    stage = stage_at(orders, "one", "two")
+    stage = orders.stage_at("one", "two")
     before = orders.record(stage)
 
     output = orders.rollback(stage, to={"release": 2})
@@ -87,13 +78,13 @@ def test_a_rollback_to_what_is_served_is_unchanged_and_leaves_no_line(orders: Se
 
 
 def test_if_release_lets_through_what_the_stage_serves(orders: Service) -> None:
-    stage = stage_at(orders, "one", "two")
+    stage = orders.stage_at("one", "two")
 
     assert orders.rollback(stage, if_release=2)["release"] == 1
 
 
 def test_another_stage_stays_where_it_is(orders: Service) -> None:
-    stage, other = stage_at(orders, "one", "two"), stage_at(orders, "two")
+    stage, other = orders.stage_at("one", "two"), orders.stage_at("two")
 
     orders.rollback(stage)
 
@@ -102,7 +93,7 @@ def test_another_stage_stays_where_it_is(orders: Service) -> None:
 
 
 def test_a_deploy_after_a_rollback_is_one_step_from_what_the_rollback_went_to(orders: Service) -> None:
-    stage = stage_at(orders, "one", "two")
+    stage = orders.stage_at("one", "two")
     orders.rollback(stage)
     orders.deploy_text(stage, "three")
 
@@ -124,7 +115,7 @@ def test_environment_goes_back_with_the_release(new_service: NewService) -> None
 
 
 def test_repairing_drift_is_a_line_of_the_ledger_but_no_step_back(orders: Service) -> None:
-    stage = stage_at(orders, "one", "two")
+    stage = orders.stage_at("one", "two")
     orders.plane.client("lambda").update_alias(FunctionName=orders.functions["b"], Name=stage, FunctionVersion="3")
 
     output = orders.rollback(stage, to={"release": 2}, on_drift="overwrite")
@@ -137,7 +128,7 @@ def test_repairing_drift_is_a_line_of_the_ledger_but_no_step_back(orders: Servic
 
 def test_a_function_that_the_older_release_did_not_have_stays_where_it_is(new_service: NewService) -> None:
     service = new_service("a")
-    stage = stage_at(service, "one")
+    stage = service.stage_at("one")
     service.functions["late"] = make_function(service.plane)
     settled(service.plane, service.functions["late"])
     service.deploy_text(stage, "two")
@@ -151,7 +142,7 @@ def test_a_function_that_the_older_release_did_not_have_stays_where_it_is(new_se
 
 
 def test_an_alias_that_a_deploy_dropped_is_made_again_with_a_warning(orders: Service) -> None:
-    stage = stage_at(orders, "one")
+    stage = orders.stage_at("one")
     orders.deploy(stage, {"a": orders.wishes(a=orders.code("one"))["a"]})
 
     output = orders.rollback(stage)
@@ -165,7 +156,7 @@ def test_an_alias_that_a_deploy_dropped_is_made_again_with_a_warning(orders: Ser
 
 def test_a_function_that_exists_no_more_is_left_out_when_the_request_allows_it(new_service: NewService) -> None:
     service = new_service("a", "b")
-    stage = stage_at(service, "one", "two")
+    stage = service.stage_at("one", "two")
     service.plane.client("lambda").delete_function(FunctionName=service.functions["b"])
 
     output = service.rollback(stage, allow_missing=True)

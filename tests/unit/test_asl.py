@@ -19,10 +19,10 @@ import pytest
 import yaml
 
 from stagekeeper.domain.lock import seconds_until_next_ask
-from stagekeeper.domain.model import OperationId, Provenance, ServiceName, StageName
-from stagekeeper.domain.operation import OperationKind, Phase, Status
-from stagekeeper.domain.record import Failed, OperationRecord, Succeeded
+from stagekeeper.domain.operation import OperationKind, Status
+from stagekeeper.domain.record import Failed, Succeeded
 from stagekeeper.engine import step
+from tests.adapters.records import RECORD
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "src/statemachine/operation.asl.json").read_text()
@@ -157,16 +157,30 @@ def test_what_route_reads_is_what_the_engine_answers() -> None:
     assert STATES["Fail"]["Cause"] == "{% $string($states.input.cause) %}"
 
 
-def answers_wait(module: str) -> bool:
-    return "Wait" in {node.id for node in ast.walk(ast.parse((ROOT / module).read_text())) if isinstance(node, ast.Name)}
+#: The engine's modules that answer Wait, and the states that they are the work of.
+WAITING = {"acquire": {"Lock"}, "publish": {"Publish"}, "sweep": {"Inspect", "Collect"}, "teardown": {"TearDown"}}
 
 
-def test_only_lock_and_publish_ever_wait() -> None:
-    """Resume knows no others; what the two states' engine modules answer is all there is."""
-    waiting = {path.stem for path in (ROOT / "src/stagekeeper/engine").glob("*.py") if answers_wait(str(path))}
-    assert waiting - {"step"} == {"acquire", "publish"}
-    assert STATES["Resume"]["Choices"] == [{"Condition": "{% $states.input.state = 'Publish' %}", "Next": "Publish"}]
+def answers_wait(module: Path) -> bool:
+    return "Wait" in {node.id for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Name)}
+
+
+def test_no_other_states_ever_wait() -> None:
+    """What these engine modules answer is all there is."""
+    waiting = {path.stem for path in (ROOT / "src/stagekeeper/engine").glob("*.py") if answers_wait(path)}
+    assert waiting - {"step"} == set(WAITING)
+
+
+def test_after_a_wait_the_state_that_waited_goes_on() -> None:
+    """The answer says which it was; see the handlers' own name for themselves."""
+    states = set().union(*WAITING.values())
+    found = {}
+    for choice in STATES["Resume"]["Choices"]:
+        condition = re.fullmatch(r"\{% \$states\.input\.state = '(\w+)' %\}", choice["Condition"])
+        assert condition is not None, choice["Condition"]
+        found[condition[1]] = choice["Next"]
     assert STATES["Resume"]["Default"] == "Lock"
+    assert found == {name: name for name in states - {"Lock"}}
 
 
 # The definition and the template.
@@ -210,8 +224,13 @@ def test_every_state_has_a_handler_module_of_its_name(name: str) -> None:
 
 
 def test_every_handler_is_a_state() -> None:
-    modules = {path.stem for path in (ROOT / "src/stagekeeper/handlers").glob("*.py")}
-    assert modules - {"__init__", "request", "runtime"} == {snake(name) for name in TASKS}
+    """The other modules of the folder are what handlers share."""
+    modules = {path.stem for path in (ROOT / "src/stagekeeper/handlers").glob("*.py") if _has_handler(path)}
+    assert modules == {snake(name) for name in TASKS}
+
+
+def _has_handler(module: Path) -> bool:
+    return any(isinstance(node, ast.FunctionDef) and node.name == "handler" for node in ast.parse(module.read_text()).body)
 
 
 # History events. Entered and exited; a Lambda task is also scheduled, started and succeeded.
@@ -224,22 +243,6 @@ def events(*names: str) -> int:
     return sum(EVENTS[STATES[name]["Type"]] for name in names)
 
 
-RECORD = OperationRecord(
-    operation_id=OperationId("op"),
-    kind=OperationKind.DEPLOY,
-    service=ServiceName("orders"),
-    stage=StageName("dev"),
-    status=Status.PLANNED,
-    epoch=1,
-    phase=Phase.PLAN,
-    started_at="2025-11-25T02:38:45Z",
-    asked_at=0,
-    lock_wait_seconds=3600,
-    provenance=Provenance(),
-    request_key="requests/x.json",
-)
-
-
 def test_waiting_a_full_hour_stays_under_5000_events() -> None:
     """AWS ends an execution at 25,000 events. The engine waits so many seconds after having waited so long."""
     waited, asks = 0, 0
@@ -249,6 +252,15 @@ def test_waiting_a_full_hour_stays_under_5000_events() -> None:
     waiting = asks * events("Lock", "Route", "Wait", "Resume")
     assert waiting < 4_200
     assert waiting + events(*LONGEST) + EXECUTION_STARTED_AND_ENDED < 5_000
+
+
+def test_a_sweep_that_waits_for_one_service_after_the_other_stays_under_awss_25000_events() -> None:
+    """It has an hour's patience for each, and the machine ends it at last."""
+    waited, asks = 0, 0
+    while waited < MACHINE["TimeoutSeconds"]:
+        waited += seconds_until_next_ask(waited % 3600)
+        asks += 1
+    assert asks * events("Collect", "Route", "Wait", "Resume") < 20_000
 
 
 def way(*names: str) -> tuple[str, ...]:
@@ -266,14 +278,45 @@ def test_an_operation_that_does_not_wait_stays_under_100_events() -> None:
     assert events(*failed) + EXECUTION_STARTED_AND_ENDED < 100
 
 
-def test_a_rollback_calls_at_most_six_handlers() -> None:
-    """Where the record sends it: it publishes nothing and drops nothing, so nothing follows the commit."""
-    rollback = replace(RECORD, kind=OperationKind.ROLLBACK)
+def path_of(kind: OperationKind, *later: Status) -> list[str]:
+    """The tasks that an operation's record sends it through; ``later``: how its status goes on after it is on record."""
+    record = replace(RECORD, kind=kind)
     path = ["Accept"]
-    for record in (rollback, replace(rollback, status=Status.CONVERGING)):
-        following = step.resume(record)
+    for status in (Status.PLANNED, *later):
+        following = step.resume(replace(record, status=status))
         assert isinstance(following, step.Go)
-        path += [following.state] if following.state != "Lock" else ["Lock", "Plan"]
-    path.append("Commit")
-    assert path == ["Accept", "Lock", "Plan", "Move", "Commit"]
-    assert len(path) <= 6
+        path += ["Lock", "Plan"] if following.state == "Lock" else [following.state]
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        (OperationKind.DEPLOY, ["Accept", "Lock", "Plan", "Publish"]),
+        (OperationKind.ROLLBACK, ["Accept", "Lock", "Plan", "Move"]),
+        (OperationKind.RESET, ["Accept", "Lock", "Plan", "Move"]),
+        (OperationKind.CLONE, ["Accept", "Lock", "Plan", "Move"]),
+        (OperationKind.CONFIGURE, ["Accept", "Lock", "Plan", "Commit"]),
+        (OperationKind.TEARDOWN, ["Accept", "Lock", "Plan", "TearDown"]),
+        (OperationKind.SWEEP, ["Accept", "Inspect", "Collect"]),
+    ],
+)
+def test_where_the_record_sends_an_operation_once_its_intent_is_on_record(kind: OperationKind, path: list[str]) -> None:
+    assert path_of(kind, Status.CONVERGING) == path
+
+
+@pytest.mark.parametrize("kind", [OperationKind.ROLLBACK, OperationKind.RESET, OperationKind.CLONE])
+def test_putting_a_stage_on_a_release_that_exists_calls_at_most_six_handlers(kind: OperationKind) -> None:
+    """It publishes nothing and drops nothing, so nothing follows the commit."""
+    assert len([*path_of(kind, Status.CONVERGING), "Commit"]) <= 6
+
+
+@pytest.mark.parametrize("kind", sorted(set(OperationKind) - {OperationKind.VERIFY}))
+@pytest.mark.parametrize(("status", "state"), [(Status.COMMITTED, "CleanUp"), (Status.COMPENSATING, "Compensate")])
+def test_what_is_decided_is_followed_up(kind: OperationKind, status: Status, state: str) -> None:
+    assert step.resume(replace(RECORD, kind=kind, status=status)) == step.Go(state)  # type: ignore[arg-type]  # a state's name
+
+
+def test_verify_has_no_record_that_could_be_gone_on_with() -> None:
+    with pytest.raises(AssertionError, match="verify"):
+        step.resume(replace(RECORD, kind=OperationKind.VERIFY, status=Status.CONVERGING))

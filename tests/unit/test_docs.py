@@ -95,11 +95,23 @@ def test_every_refusal_code_is_explained_in_the_order_of_decision() -> None:
 FIELDS_OF_ALL = set(forms.OfStage.model_fields) | {"operation", "stage"}
 
 
-@pytest.mark.parametrize(("heading", "model"), [("deploy", forms.Deploy), ("rollback", forms.Rollback)])
+@pytest.mark.parametrize(
+    ("heading", "model"),
+    [
+        ("deploy", forms.Deploy),
+        ("rollback", forms.Rollback),
+        ("reset", forms.Reset),
+        ("clone", forms.Clone),
+        ("teardown", forms.Teardown),
+        ("sweep", forms.Sweep),
+        ("configure", forms.Configure),
+    ],
+)
 def test_every_field_of_an_operation_is_explained(heading: str, model: type[forms.Input]) -> None:
     own = {code for code in first_column(section(README, heading)) if "." not in code} - {"s3_key", "s3_object_version"}
 
-    assert own | FIELDS_OF_ALL == set(model.model_fields) | FIELDS_OF_ALL
+    fields = {field.alias or name for name, field in model.model_fields.items()}
+    assert own | FIELDS_OF_ALL == fields | FIELDS_OF_ALL
     assert set(tables_first(section(README, "Operations"))) == FIELDS_OF_ALL
 
 
@@ -175,7 +187,7 @@ def test_every_request_of_the_readme_is_one_of_the_events() -> None:
     shown = [json.loads(block) for block in blocks(text(README), "json")]
     inputs = [each for each in shown if "operation" in each and "outcome" not in each]
 
-    assert len(inputs) == 3
+    assert len(inputs) == 9
     for each in inputs:
         assert each in EVENTS.values()
 
@@ -219,11 +231,25 @@ def test_the_page_of_permissions_is_what_the_template_says() -> None:
 
 
 def test_no_handler_can_delete_a_function_or_touch_iam() -> None:
+    """The qualified ARN is that of a version; without a qualifier the action would delete the function itself."""
     granted = set(codes("\n".join(text(ROOT / "docs/permissions.md").splitlines()[18:])))
+    deleting = [
+        resource
+        for resource in TEMPLATE["Resources"].values()
+        if "lambda:DeleteFunction" in json.dumps(resource) and resource["Type"] == "AWS::IAM::Role"
+    ]
 
-    iam = {action for action in granted if action.startswith("iam:")}
-    assert iam == {"iam:PassRole"}
-    assert "lambda:DeleteFunction" not in granted
+    assert {action for action in granted if action.startswith("iam:")} == {"iam:PassRole"}
+    assert len(deleting) == 2
+    for role in deleting:
+        (statement,) = [
+            statement
+            for policy in role["Properties"]["Policies"]
+            for statement in policy["PolicyDocument"]["Statement"]
+            if "lambda:DeleteFunction" in statement["Action"]
+        ]
+        assert statement["Action"] == ["lambda:DeleteFunction"]
+        assert statement["Resource"]["Sub"].endswith(":function:${FunctionNamePattern}:*")
 
 
 # Commands.

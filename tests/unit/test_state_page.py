@@ -20,31 +20,31 @@ from stagekeeper.domain.model import (
     LatestWrite,
     LogicalName,
     Movement,
-    OperationId,
-    Provenance,
     Release,
     ReleaseFunction,
     ReleaseNumber,
     ServedAlias,
+    Service,
     ServiceName,
     Stage,
     StageName,
     VersionNumber,
 )
-from stagekeeper.domain.operation import ALLOWED, OperationKind, Phase, Status
-from stagekeeper.domain.plan import Plan, Published
-from stagekeeper.domain.record import Failed, OperationRecord, Succeeded
+from stagekeeper.domain.operation import ALLOWED
+from stagekeeper.domain.plan import Published
+from stagekeeper.domain.record import Failed, Succeeded
 from stagekeeper.domain.refusal import Code, Refusal
+from tests.adapters.records import RECORD
 
 from .pages import ROOT, codes, section, tables, text
-from .test_docs import TEMPLATE
+from .test_asl import TEMPLATE
 
 PAGE = ROOT / "docs" / "state.md"
 ITEMS = [row for table in tables(text(PAGE)) for row in table if len(row) == 4]
 
 ARN = FunctionArn("arn:aws:lambda:us-east-1:000000000000:function:orders-api")
 API = LogicalName("Api")
-ORDERS, PROD, OPERATION = ServiceName("orders"), StageName("prod"), OperationId("orders-prod-42")
+ORDERS, PROD, OPERATION = ServiceName("orders"), StageName("prod"), RECORD.operation_id
 CONTENT = Content("code", "configuration")
 RELEASE = Release(ReleaseNumber(7), {API: ReleaseFunction(ARN, CONTENT)})
 #: Keys of maps that are data, not names of attributes.
@@ -96,51 +96,18 @@ def written() -> Attributes:
     """Everything that the journal can write, once."""
     notebook = Notebook()
     journal = Journal(notebook, Frozen())
-    record = OperationRecord(
-        operation_id=OPERATION,
-        kind=OperationKind.DEPLOY,
-        service=ORDERS,
-        stage=PROD,
-        status=Status.PLANNED,
-        epoch=1,
-        phase=Phase.PLAN,
-        started_at="",
-        asked_at=0.0,
-        lock_wait_seconds=0,
-        provenance=Provenance(),
-        request_key="",
-    )
     stage = Stage(PROD, ReleaseNumber(7), (), {ARN: ServedAlias(API, VersionNumber(31), None)})
-    movement = Movement(PROD, 12, OPERATION, "deploy", None, ReleaseNumber(7), "")
+    movement = Movement(PROD, 12, OPERATION, "deploy", None, ReleaseNumber(7), "", displaced={ARN: VersionNumber(30)})
     published = {ARN: Published(VersionNumber(31), True)}
-    plan = Plan(
-        kind=record.kind,
-        service=ORDERS,
-        stage=PROD,
-        stage_revision=None,
-        release=RELEASE.number,
-        new_release=True,
-        previous_release=None,
-        functions=RELEASE.functions,
-        publishes=(),
-        reuses=(),
-        moves=(),
-        drops=(),
-        keeps=(),
-        settled={},
-        joins={},
-        way_back=(),
-        overwrite_drift=False,
-        warnings=(),
-    )
 
-    journal.open(record)
-    journal.ask_for_lock(record, frozenset({PUBLISH}))
-    converging = journal.record_intent(record, plan, "plans/x.json")
-    journal.join(converging, {ARN: Claim(ORDERS, API, frozenset(), LatestWrite(OPERATION, CONTENT, CONTENT))})
+    journal.open(RECORD)
+    journal.ask_for_lock(RECORD, frozenset({PUBLISH}))
+    converging = journal.record_intent(RECORD, "plans/x.json", Service(ORDERS, RELEASE.number))
+    journal.join(converging, ORDERS, {ARN: Claim(ORDERS, API, frozenset(), LatestWrite(OPERATION, CONTENT, CONTENT))})
     journal.record_versions(converging, [VersionRecord(ARN, CONTENT, published[ARN])])
     journal.record_release(converging, RELEASE, new=True, published=published, give_back=frozenset())
     journal.record_moved(converging, {ARN: "revision"})
+    journal.record_progress(converging, "plans/y.json")
     journal.record_failure(converging, Refusal(Code.DRIFTED, ""), calls_ended=True, moved={})
     journal.commit(converging, stage, movement, None)
     for end in (Succeeded({}), Failed("Locked", {})):

@@ -338,9 +338,11 @@ class Journal:
             return following
         return self._end(record, status, end, extra, attributes)
 
-    def end(self, record: OperationRecord, status: Status, end: End, stage: Stage | None = None) -> OperationRecord:
+    def end(
+        self, record: OperationRecord, status: Status, end: End, stage: Stage | None = None, movement: Movement | None = None
+    ) -> OperationRecord:
         """The operation is over: status, outcome and the release of everything it holds, in one transaction."""
-        return self._end(record, status, end, self._stage_writes(record, stage, None), {})
+        return self._end(record, status, end, self._stage_writes(record, stage, movement), {})
 
     def _end(
         self,

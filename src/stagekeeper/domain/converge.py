@@ -98,7 +98,7 @@ def undo(
 
 def spelled(seen: AliasSeen) -> str:
     version = "$LATEST" if seen.version is None else f"version {seen.version}"
-    return f"{version} with routing weights" if seen.weighted else version
+    return f"{version} with routing weights (a part of its traffic goes elsewhere)" if seen.weighted else version
 
 
 def published(publish: Publish, version: VersionNumber, last_modified: float) -> Published:

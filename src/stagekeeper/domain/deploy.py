@@ -89,7 +89,7 @@ def stage_moved(
     serves = None if at.stage is None else at.stage.release
     if if_release is None or serves == if_release:
         return None
-    now = "nothing" if serves is None else f"r{serves}"
+    now = f"r{serves}" if serves is not None else "no release" if at.stage is not None else "nothing, since it does not exist"
     return Refusal(
         Code.STAGE_MOVED,
         f"Stage {stage} of service {service} serves {now}, not r{if_release}: somebody moved it since you looked. "

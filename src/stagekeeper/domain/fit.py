@@ -63,10 +63,10 @@ def _layers(function: WantedFunction) -> _Misfit:
 def _role(function: WantedFunction, pass_roles: str) -> _Misfit:
     if function.role is None or (pass_roles and _like(pass_roles, function.role)):
         return None
-    may = f"only those that match {pass_roles}" if pass_roles else "none"
+    may = f"only roles that match {pass_roles}" if pass_roles else "no roles, since it is empty"
     why = (
-        f"cannot be given the role {function.role}: of roles that it may give to functions Stagekeeper has {may}. Widen the "
-        "stack's parameter PassRolePattern, or leave configuration.Role out: then the function keeps the role it has."
+        f"cannot be given the role {function.role}: the stack's parameter PassRolePattern lets functions have {may}. Widen it, or "
+        "leave configuration.Role out: then the function keeps the role it has."
     )
     return why, f"{function.function}.configuration.Role: {function.role}"
 

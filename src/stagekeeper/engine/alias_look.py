@@ -12,20 +12,20 @@ from stagekeeper.domain.converge import AliasSeen
 from stagekeeper.domain.model import FunctionArn, StageName
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.mandate import Mandate
+from stagekeeper.engine.patience import Patience
 
-#: How long (seconds) provisioned concurrency may take to settle before the alias is moved all the same.
-PATIENCE = 60
+#: How long (seconds) provisioned concurrency may take to settle before aliases are moved all the same.
+SHIFT_PATIENCE = 60
 _POLL = 2.0
 
 
-def look(deps: Deps, mandate: Mandate, arn: FunctionArn, stage: StageName) -> AliasSeen | None:
+def look(deps: Deps, mandate: Mandate, patience: Patience, arn: FunctionArn, stage: StageName) -> AliasSeen | None:
     """The alias, None if there is none; ``weighted`` only if the weights are not AWS's own. Raises CallFailed, Superseded."""
-    deadline = deps.clock.now() + PATIENCE
     while True:
         seen = deps.lambda_api.alias(arn, stage)
         if seen is None or not seen.weighted or not deps.lambda_api.provisioned_concurrency_is_moving(arn, stage):
             return seen
-        if deps.clock.now() >= deadline:
+        if patience.is_over():
             return replace(seen, weighted=False)
         deps.clock.sleep(_POLL)
         mandate.check()

@@ -10,20 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from stagekeeper.aws.bodies import Bodies
+from stagekeeper.aws.clock import iso
 from stagekeeper.aws.errors import CallFailed, PreconditionFailed
 from stagekeeper.domain.converge import Foreign, NothingToUndo, PutBack, Unmake, undo
 from stagekeeper.domain.facts import Absent, Unreadable, VersionSeen
-from stagekeeper.domain.model import FunctionArn, OperationId, ServedAlias, Stage, StageName, VersionNumber
+from stagekeeper.domain.model import FunctionArn, Movement, OperationId, ServedAlias, Stage, StageName, VersionNumber
 from stagekeeper.domain.operation import OperationKind, Phase, Status, seconds_until_calls_ended
 from stagekeeper.domain.plan import Move
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.engine import sweep, teardown
-from stagekeeper.engine.alias_look import look
+from stagekeeper.engine.alias_look import SHIFT_PATIENCE, look
 from stagekeeper.engine.books import balance
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.mandate import Mandate
 from stagekeeper.engine.move import target_of
+from stagekeeper.engine.patience import Patience
 from stagekeeper.engine.step import Step, failed, resume
 from stagekeeper.engine.trouble import apply_all
 
@@ -130,6 +132,7 @@ class _Undoer:
     def __init__(self, deps: Deps, mandate: Mandate, record: OperationRecord, stage: StageName, outcome: _Outcome) -> None:
         self._deps = deps
         self._mandate = mandate
+        self._patience = Patience(deps.clock, SHIFT_PATIENCE)
         self._record = record
         self._stage = stage
         self._outcome = outcome
@@ -166,7 +169,7 @@ class _Undoer:
             # Untouched, as GetFunction shows at no cost; its RevisionId is the one that the plan knew.
             self._served(item, item.before, item.revision_id)
             return True
-        decision = undo(look(self._deps, self._mandate, item.arn, self._stage), item.before, target)
+        decision = undo(look(self._deps, self._mandate, self._patience, item.arn, self._stage), item.before, target)
         match decision:
             case NothingToUndo(revision_id=revision_id):
                 if item.before is not None:
@@ -220,16 +223,43 @@ def _end(deps: Deps, record: OperationRecord, outcome: _Outcome) -> Step:
             Stage(stage_name, None, (), {}, movements=deps.store.last_movement(service, stage_name)) if stage is None else stage
         )
         mixed = _with_served(made, outcome.served, mixed=True)
-        return _finish(deps, record, Status.NEEDS_ATTENTION, refusal, mixed)
+        return _finish(deps, record, Status.NEEDS_ATTENTION, refusal, mixed, _left_behind(deps, record, made, mixed))
     refusal = _explained(record, record.failure, outcome)
     changed = None if stage is None else _with_served(stage, outcome.served, mixed=False)
     return _finish(deps, record, Status.COMPENSATED, refusal, None if changed == stage else changed)
 
 
-def _finish(deps: Deps, record: OperationRecord, status: Status, refusal: Refusal, stage: Stage | None) -> Step:
+def _finish(
+    deps: Deps, record: OperationRecord, status: Status, refusal: Refusal, stage: Stage | None, movement: Movement | None = None
+) -> Step:
     end = failed(refusal, record.operation_id)
-    deps.journal.end(record, status, end, stage)
+    if stage is not None and movement is not None:
+        stage = replace(stage, movements=movement.number)
+    deps.journal.end(record, status, end, stage, movement)
     return end
+
+
+def _left_behind(deps: Deps, record: OperationRecord, before: Stage, after: Stage) -> Movement | None:
+    """The ledger line of a mixed stage that failed once more: no release says what its aliases served in between."""
+    left = {
+        arn: alias.version
+        for arn, alias in before.aliases.items()
+        if before.mixed and arn in after.aliases and after.aliases[arn].version != alias.version
+    }
+    # A line to no release would read as a teardown: a stage that never had a release has none.
+    if not left or before.release is None:
+        return None
+    return Movement(
+        stage=before.name,
+        number=before.movements + 1,
+        operation_id=record.operation_id,
+        operation=record.kind.value,
+        from_release=before.release,
+        to_release=before.release,
+        at=iso(deps.clock.now()),
+        provenance=record.provenance,
+        displaced=left,
+    )
 
 
 def _explained(record: OperationRecord, failure: Refusal, outcome: _Outcome) -> Refusal:

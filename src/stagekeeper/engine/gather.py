@@ -46,13 +46,14 @@ from stagekeeper.domain.model import (
 )
 from stagekeeper.domain.request import CodeWish, FunctionWish, ImageWish
 from stagekeeper.engine.deps import Deps
+from stagekeeper.engine.patience import Patience
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 #: Enough for 90 GetFunction a second at 100 ms each.
 _THREADS = 12
-#: How long somebody else's update of a function is waited for (seconds) before the deploy is refused.
+#: How long others' updates of functions are waited for (seconds, for all of them) before the operation is refused.
 BUSY_PATIENCE = 60
 _BUSY_POLL = 1.0
 
@@ -95,7 +96,9 @@ def deploy_facts(
     deps: Deps, wish: DeployWish, functions: Mapping[LogicalName, FunctionWish], at: StageFacts, *, read_only: bool
 ) -> DeployFacts:
     """Everything a deploy is decided on."""
-    latests = dict(zip(functions, in_parallel(lambda wish: _latest(deps, wish.function_name), functions.values()), strict=True))
+    patience = Patience(deps.clock, BUSY_PATIENCE)
+    looked = in_parallel(lambda wish: _latest(deps, wish.function_name, patience), functions.values())
+    latests = dict(zip(functions, looked, strict=True))
     codes = _codes(deps, functions, latests, deps.hashes(read_only=read_only))
     found = [_resolve(name, wish, latests[name], codes) for name, wish in functions.items()]
     wanted = [function for function in found if isinstance(function, WantedFunction)]
@@ -122,7 +125,8 @@ def restore_facts(deps: Deps, release: Release, at: StageFacts) -> RestoreFacts:
     """Everything that going to ``release`` is decided on."""
     parts = {part.arn: part.content for part in release.functions.values()}
     numbers = {arn: number for (arn, _), number in deps.store.realisations(list(parts.items())).items()}
-    states = dict(zip(numbers, in_parallel(lambda arn: _settled(deps, arn, numbers[arn]), numbers), strict=True))
+    patience = Patience(deps.clock, BUSY_PATIENCE)
+    states = dict(zip(numbers, in_parallel(lambda arn: _settled(deps, arn, numbers[arn], patience), numbers), strict=True))
     seen = observed(deps, at, parts)
     # A version that is not there may mean that the whole function is gone, and so may one that is not on record.
     doubtful = [arn for arn in parts if arn not in numbers or isinstance(states[arn], Absent)]
@@ -137,15 +141,14 @@ def restore_facts(deps: Deps, release: Release, at: StageFacts) -> RestoreFacts:
     )
 
 
-def _settled(deps: Deps, arn: FunctionArn, number: VersionNumber) -> VersionSeen | Absent | Unreadable:
+def _settled(deps: Deps, arn: FunctionArn, number: VersionNumber, patience: Patience) -> VersionSeen | Absent | Unreadable:
     """A version's state; one that is Pending is waited for."""
-    deadline = deps.clock.now() + BUSY_PATIENCE
     while True:
         seen = deps.lambda_api.version(arn, number)
         pending = isinstance(seen, VersionSeen) and seen.state == "Pending"
         if not pending:
             return seen
-        if deps.clock.now() >= deadline:
+        if patience.is_over():
             return Unreadable(f"version {number} of {arn}", f"it is still Pending after {BUSY_PATIENCE} s")
         deps.clock.sleep(_BUSY_POLL)
 
@@ -155,7 +158,8 @@ def _realised(
 ) -> dict[tuple[FunctionArn, Content], VersionSeen | Unreadable]:
     """The versions on record that carry a wanted content and are still there."""
     numbers = deps.store.realisations(contents)
-    states = in_parallel(lambda key: _settled(deps, key[0], numbers[key]), numbers)
+    patience = Patience(deps.clock, BUSY_PATIENCE)
+    states = in_parallel(lambda key: _settled(deps, key[0], numbers[key], patience), numbers)
     return {key: seen for key, seen in zip(numbers, states, strict=True) if not isinstance(seen, Absent)}
 
 
@@ -221,16 +225,15 @@ def _resolve(
     )
 
 
-def _latest(deps: Deps, function_name: str) -> LatestSeen | Absent | Unreadable | Busy | OutOfReach:
+def _latest(deps: Deps, function_name: str, patience: Patience) -> LatestSeen | Absent | Unreadable | Busy | OutOfReach:
     here = deps.lambda_api.region
     if function_name.startswith("arn:") and (region := function_name.split(":")[3]) != here:
         return OutOfReach(region, here)
-    deadline = deps.clock.now() + BUSY_PATIENCE
     while True:
         latest = deps.lambda_api.latest(function_name)
         if not isinstance(latest, LatestBusy):
             return latest
-        if deps.clock.now() >= deadline:
+        if patience.is_over():
             return Busy(latest.why)
         deps.clock.sleep(_BUSY_POLL)
 

@@ -11,9 +11,10 @@ from stagekeeper.domain.operation import OperationKind, Phase, Status
 from stagekeeper.domain.plan import Move
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.domain.refusal import Code
-from stagekeeper.engine.alias_look import look
+from stagekeeper.engine.alias_look import SHIFT_PATIENCE, look
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.mandate import Mandate
+from stagekeeper.engine.patience import Patience
 from stagekeeper.engine.step import Go, Step, resume
 from stagekeeper.engine.trouble import Trouble, apply_all, claimed_elsewhere, give_up
 
@@ -61,6 +62,7 @@ class _Mover:
         self._deps = deps
         self._api = deps.lambda_api
         self._mandate = mandate
+        self._patience = Patience(deps.clock, SHIFT_PATIENCE)
         self._record = record
         self._stage = stage
         self._overwrite = overwrite
@@ -77,7 +79,7 @@ class _Mover:
             # Nothing makes this call conditional: the mandate must be good at this very moment.
             return self._api.create_alias(item.arn, self._stage, target, self._mandate.check_now)
         except AlreadyThere:
-            seen = look(self._deps, self._mandate, item.arn, self._stage)
+            seen = look(self._deps, self._mandate, self._patience, item.arn, self._stage)
             if seen is not None and seen.version == target and not seen.weighted:
                 return seen.revision_id
             sentence = f"Function {item.function} ({item.arn}) got an alias {self._stage} from somebody else meanwhile."
@@ -97,7 +99,7 @@ class _Mover:
                     if attempt == _ATTEMPTS:
                         raise
                     continue
-            seen = look(self._deps, self._mandate, item.arn, self._stage)
+            seen = look(self._deps, self._mandate, self._patience, item.arn, self._stage)
             decision = after_failed_precondition(seen, before, target, overwrite=self._overwrite)
             match decision:
                 case Done(revision_id=found):

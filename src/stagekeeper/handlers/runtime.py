@@ -84,9 +84,12 @@ class _NamesLogStream:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if isinstance(error, Exception) and not isinstance(error, CallFailed):
+        if isinstance(error, Exception):
             logger.error("unforeseen", exc_info=error)
             where = f"log group {self._context.log_group_name}, log stream {self._context.log_stream_name}"
+            if isinstance(error, CallFailed):
+                # Under its own name: the state machine tries some of them again.
+                raise type(error)(error.what, f"{error.why} (see {where}, request {self._context.aws_request_id})") from error
             raise HandlerError(f"{type(error).__name__}; see {where}, request {self._context.aws_request_id}") from error
 
 

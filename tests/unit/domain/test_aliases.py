@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from stagekeeper.domain.aliases import AliasPlan, Problem, Target, drift, plan_aliases, refusal
+from stagekeeper.domain.aliases import AliasPlan, Problem, Target, drift, made_again, plan_aliases, refusal
 from stagekeeper.domain.facts import Absent, Unreadable, VersionSeen
 from stagekeeper.domain.model import LogicalName, Stage
 from stagekeeper.domain.refusal import Code
@@ -120,7 +122,13 @@ def test_an_alias_on_latest_cannot_be_overwritten_since_it_could_not_be_put_back
 def test_an_alias_that_is_not_wanted_is_kept() -> None:
     plan = decide(ON_1, None, targets=False)
     assert [(k.function, k.version, k.reason) for k in plan.keeps] == [("api", version(1), "not in r3")]
-    assert (moved(plan), plan.drops, plan.settled) == ([], [], {arn("api"): alias("api", 1)})
+    assert (moved(plan), plan.drops, plan.settled) == ([], [], {arn("api"): replace(alias("api", 1), kept=True)})
+
+
+def test_a_kept_alias_that_is_wanted_again_counts_as_the_releases() -> None:
+    """No sweep has to look for its version beside the release's any more."""
+    kept = replace(ON_1, aliases={arn("api"): replace(alias("api", 1), kept=True)})
+    assert decide(kept, None, to=1).settled == {arn("api"): alias("api", 1)}
 
 
 def test_an_alias_that_is_not_wanted_is_dropped_if_so_asked() -> None:
@@ -156,7 +164,12 @@ def test_an_alias_that_is_dropped_may_be_anywhere_when_drift_is_overwritten(foun
 
 
 def test_a_function_that_is_left_out_is_forgotten() -> None:
-    assert decide(ON_1, Absent(), targets=False, left_out=True) == AliasPlan()
+    """It is a change all the same: the record has an alias less."""
+    assert decide(ON_1, Absent(), targets=False, left_out=True) == AliasPlan(forgotten=[arn("api")])
+
+
+def test_a_function_that_is_left_out_and_was_not_the_stages_is_nothing_to_forget() -> None:
+    assert decide(None, Absent(), targets=False, left_out=True) == AliasPlan()
 
 
 # What cannot be read.
@@ -176,6 +189,16 @@ def test_what_cannot_be_read_is_never_guessed_nor_overwritten(of: Stage | None, 
 
 def test_record_and_aws_that_agree_are_no_drift() -> None:
     assert drift(DEV, LogicalName("api"), arn("api"), version(1), seen(1, "Inactive")) is None
+
+
+def test_what_hung_on_an_alias_that_is_made_again_is_named() -> None:
+    """Its event source mappings are not lost: AWS keeps them, and they find the alias again."""
+    lost = made_again(DEV, decide(None, Absent()).moves)
+    assert lost == [
+        "the alias dev of function api is made again: its permissions, function URL, provisioned concurrency and asynchronous "
+        "configuration went with the old one and are not back"
+    ]
+    assert made_again(DEV, decide(ON_1, None).moves) == []
 
 
 # Refusals.
@@ -208,7 +231,9 @@ def test_codes_are_ranked_as_the_contract_lists_them() -> None:
     ranked = [
         Code.SERVICE_NOT_FOUND,
         Code.STAGE_NOT_FOUND,
+        Code.STAGE_EXISTS,
         Code.STAGE_MOVED,
+        Code.STAGE_PROTECTED,
         Code.RELEASE_NOT_FOUND,
         Code.NOTHING_TO_ROLL_BACK,
         Code.FUNCTION_NOT_FOUND,

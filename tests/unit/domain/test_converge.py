@@ -32,9 +32,17 @@ def at(number: int | None, *, weighted: bool = False) -> AliasSeen:
     [
         (at(2), False, Done("now")),
         (at(1), False, TryAgain("now")),
-        (at(1, weighted=True), False, Foreign("version 1 with routing weights", VersionNumber(1))),
+        (
+            at(1, weighted=True),
+            False,
+            Foreign("version 1 with routing weights (a part of its traffic goes elsewhere)", VersionNumber(1)),
+        ),
         (at(1, weighted=True), True, TryAgain("now")),
-        (at(2, weighted=True), False, Foreign("version 2 with routing weights", VersionNumber(2))),
+        (
+            at(2, weighted=True),
+            False,
+            Foreign("version 2 with routing weights (a part of its traffic goes elsewhere)", VersionNumber(2)),
+        ),
         (at(3), False, Foreign("version 3", VersionNumber(3))),
         # Overwriting is about what preflight saw; what somebody does in the middle of the operation is left alone.
         (at(3), True, Foreign("version 3", VersionNumber(3))),
@@ -55,7 +63,10 @@ def test_a_move_that_was_refused_because_the_alias_changed(
         (at(2), PutBack(BEFORE, "now")),
         (at(1), NothingToUndo("now")),
         (at(1, weighted=True), NothingToUndo("now")),
-        (at(2, weighted=True), Foreign("version 2 with routing weights", VersionNumber(2))),
+        (
+            at(2, weighted=True),
+            Foreign("version 2 with routing weights (a part of its traffic goes elsewhere)", VersionNumber(2)),
+        ),
         (at(3), Foreign("version 3", VersionNumber(3))),
         (at(None), Foreign("$LATEST")),
         (None, Foreign("no alias")),
@@ -71,7 +82,10 @@ def test_an_alias_that_was_there_is_put_back_unless_somebody_else_changed_it(
     ("seen", "decision"),
     [
         (at(2), Unmake()),
-        (at(2, weighted=True), Foreign("version 2 with routing weights", VersionNumber(2))),
+        (
+            at(2, weighted=True),
+            Foreign("version 2 with routing weights (a part of its traffic goes elsewhere)", VersionNumber(2)),
+        ),
         (at(3), Foreign("version 3", VersionNumber(3))),
         (None, NothingToUndo(None)),
     ],

@@ -105,6 +105,7 @@ def test_a_role_that_the_stack_may_pass_is_taken(pattern: str, role: str) -> Non
         (f"{ROLES}orders-*", f"{ROLES}Orders-api"),
         (f"{ROLES}orders-*", f"{ROLES}team/orders-api"),
         (f"{ROLES}orders-ap?", f"{ROLES}orders-ap"),
+        (f"{ROLES}orders-api", f"{ROLES}orders-api-admin"),
         (f"{ROLES}a.b", f"{ROLES}axb"),
         (f"{ROLES}*", "arn:aws:iam::444455556666:role/orders-api"),
     ],
@@ -112,13 +113,13 @@ def test_a_role_that_the_stack_may_pass_is_taken(pattern: str, role: str) -> Non
 def test_a_role_that_the_stack_may_not_pass_is_refused_with_the_parameter(pattern: str, role: str) -> None:
     facts = deploy_facts(wanted("api", given=("Role",), role=role), pass_roles=pattern)
     refusal = refused(decide_deploy(deploy_wish(), facts))
-    misfit(refusal, f"api.configuration.Role: {role}", f"only those that match {pattern}", "PassRolePattern")
+    misfit(refusal, f"api.configuration.Role: {role}", f"only roles that match {pattern}", "PassRolePattern")
 
 
 def test_without_the_parameter_no_role_can_be_given() -> None:
     facts = deploy_facts(wanted("api", given=("Role",), role=f"{ROLES}orders-api"))
     refusal = refused(decide_deploy(deploy_wish(), facts))
-    misfit(refusal, f"api.configuration.Role: {ROLES}orders-api", "Stagekeeper has none", "PassRolePattern")
+    misfit(refusal, f"api.configuration.Role: {ROLES}orders-api", "no roles, since it is empty", "PassRolePattern")
 
 
 def test_a_function_of_another_service_is_that_first() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stagekeeper.domain.ledger import WAY_BACK_LIMIT, choose_rollback, popped, pushed
+from stagekeeper.domain.ledger import WAY_BACK_LIMIT, choose_rollback, popped, pushed, taken_off
 from stagekeeper.domain.model import ReleaseNumber, Stage
 from stagekeeper.domain.refusal import Code
 from tests.unit.domain.builders import DEV, numbers, refused, stage
@@ -115,6 +115,36 @@ def test_a_rollback_of_a_mixed_stage_can_still_name_an_older_release(to: int | N
 def test_naming_the_release_that_is_served_pops_nothing() -> None:
     back = rolled_back(after(1, 2), to=2)
     assert (back.release, back.way_back) == (2, numbers(1))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "off"),
+    [
+        ((2, 1), (1,), (2,)),
+        ((3, 2, 1), (), (3, 2, 1)),
+        ((2, 3, 2, 1), (1,), (2, 3, 2)),
+        ((2, 1), (2, 1), ()),
+        ((), (), ()),
+        ((2, 1), (3, 2, 1), ()),
+        ((), (1,), ()),
+    ],
+    ids=["one step", "all", "served more than once", "put right", "nothing there", "pushed", "the first is pushed"],
+)
+def test_what_a_movement_took_off_the_way_back(before: tuple[int, ...], after: tuple[int, ...], off: tuple[int, ...]) -> None:
+    assert taken_off(numbers(*before), numbers(*after)) == numbers(*off)
+
+
+def test_what_falls_off_a_full_way_back_was_not_taken_off_by_a_rollback() -> None:
+    full = after(*range(1, WAY_BACK_LIMIT + 2))
+    assert len(full.way_back) == WAY_BACK_LIMIT
+    assert taken_off(full.way_back, deployed(full, 999).way_back) == ()
+
+
+@given(st.lists(st.integers(1, 4), min_size=2, max_size=12), st.integers(1, 12))
+def test_a_rollback_takes_off_as_many_as_it_goes_back(releases: list[int], steps: int) -> None:
+    at = after(*releases)
+    assume(steps <= len(at.way_back) and at.way_back[steps - 1] != at.release)
+    assert taken_off(at.way_back, rolled_back(at, steps=steps).way_back) == at.way_back[:steps]
 
 
 def test_a_release_outside_of_the_way_back_is_refused_with_the_choice_there_is() -> None:

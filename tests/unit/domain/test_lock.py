@@ -45,16 +45,28 @@ def names(entries: tuple[Entry, ...]) -> list[str]:
 # What an operation needs.
 
 
-@pytest.mark.parametrize(
-    ("kind", "stage", "slots"),
-    [
-        (OperationKind.DEPLOY, "dev", {PUBLISH, DEV}),
-        (OperationKind.DEPLOY, None, {PUBLISH}),
-        (OperationKind.ROLLBACK, "dev", {DEV}),
-    ],
-)
+NEEDS: list[tuple[OperationKind, str | None, set[str]]] = [
+    (OperationKind.DEPLOY, "dev", {PUBLISH, DEV}),
+    (OperationKind.DEPLOY, None, {PUBLISH}),
+    (OperationKind.ROLLBACK, "dev", {DEV}),
+    (OperationKind.RESET, "dev", {DEV}),
+    (OperationKind.CLONE, "dev", {DEV}),
+    (OperationKind.CONFIGURE, "dev", {DEV}),
+    (OperationKind.TEARDOWN, "dev", {COLLECT}),
+    (OperationKind.TEARDOWN, None, {COLLECT}),
+    (OperationKind.SWEEP, None, {COLLECT}),
+    (OperationKind.VERIFY, "dev", set()),
+    (OperationKind.VERIFY, None, set()),
+]
+
+
+@pytest.mark.parametrize(("kind", "stage", "slots"), NEEDS)
 def test_what_an_operation_needs(kind: OperationKind, stage: str | None, slots: set[str]) -> None:
     assert slots_for(kind, None if stage is None else StageName(stage)) == slots
+
+
+def test_every_operation_is_among_them() -> None:
+    assert {kind for kind, _, _ in NEEDS} == set(OperationKind)
 
 
 def test_no_stage_can_be_named_like_another_slot() -> None:

@@ -15,6 +15,8 @@ WAYS = {
     (Status.PLANNED, Status.CONVERGING),
     (Status.CONVERGING, Status.COMMITTED),
     (Status.CONVERGING, Status.COMPENSATING),
+    # Teardown and sweep, which put nothing back.
+    (Status.CONVERGING, Status.NEEDS_ATTENTION),
     (Status.COMPENSATING, Status.COMPENSATED),
     (Status.COMPENSATING, Status.NEEDS_ATTENTION),
     (Status.COMMITTED, Status.ENDED),

@@ -56,6 +56,7 @@ class World:
     stages: dict[StageName, Stage] = field(default_factory=dict)
     movements: list[PastMovement] = field(default_factory=list)
     left: dict[Numbered, float] = field(default_factory=dict)
+    taken_off: list[tuple[ReleaseNumber, float]] = field(default_factory=list)
     served: dict[StageName, set[Numbered]] = field(default_factory=dict)
 
     # What can be asked.
@@ -107,6 +108,12 @@ class World:
         served = {movement.to_release for movement in self.movements}
         return [self.realised(release) for release in self.releases[-10:] if release.number not in served]
 
+    def just_popped(self) -> list[dict[FunctionArn, VersionNumber]]:
+        """Where the releases exist that a rollback took off a way back within the grace period."""
+        return [
+            self.realised(self.release(number)) for number, at in self.taken_off if self.now - at < self.settings.grace_seconds
+        ]
+
     # What can happen.
 
     def build(self, codes: dict[str, str]) -> Release:
@@ -134,6 +141,7 @@ class World:
             return
         release = self.release(stage.way_back[steps - 1])
         if len(self.realised(release)) == len(release.functions):
+            self.taken_off += [(number, self.now) for number in stage.way_back[:steps]]
             self._move(name, release, popped(stage, release.number, steps), drop=False)
 
     def reset(self, name: StageName, number: int) -> None:
@@ -178,13 +186,13 @@ class World:
 
     def sweep(self) -> None:
         gone = self.orphans(self.settings)
-        before, built = self.promised(self.settings.rollback_depth), self.built()
+        before, built, just_popped = self.promised(self.settings.rollback_depth), self.built(), self.just_popped()
         for numbered in gone:
             found = self.versions.pop(numbered)
             for moment in (found.published_at, self.left.get(numbered)):
                 assert moment is None or self.now - moment >= self.settings.grace_seconds
         assert self.promised(self.settings.rollback_depth) == before
-        assert self.built() == built
+        assert (self.built(), self.just_popped()) == (built, just_popped)
         self._check_that_aliases_work()
         assert not self.orphans(self.settings), "a second sweep finds nothing"
 

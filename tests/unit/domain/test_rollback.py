@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from stagekeeper.domain.facts import Absent, Unreadable, VersionSeen
@@ -198,7 +200,7 @@ def test_a_function_that_the_release_does_not_have_is_kept_where_it_is() -> None
     at = stage(3, 2, api=3, worker=3, mailer=1)
     plan = planned(decide_restore(rollback_wish(), at, R2))
     assert [(k.function, k.version, k.reason) for k in plan.keeps] == [("mailer", version(1), "not in r2")]
-    assert plan.settled == {arn("mailer"): alias("mailer", 1)}
+    assert plan.settled == {arn("mailer"): replace(alias("mailer", 1), kept=True)}
     assert (plan.drops, plan.functions) == ((), R2.functions)
 
 
@@ -206,7 +208,7 @@ def test_an_alias_that_a_deploy_dropped_is_made_again_and_a_warning_says_what_is
     plan = planned(decide_restore(rollback_wish(), stage(3, 2, api=3), R2))
     assert moves(plan) == {"api": (3, 2), "worker": (None, 2)}
     (warning,) = plan.warnings
-    for lost in ("function worker", "permissions", "function URL", "provisioned concurrency", "event source mappings"):
+    for lost in ("function worker", "permissions", "function URL", "provisioned concurrency", "asynchronous configuration"):
         assert lost in warning
 
 

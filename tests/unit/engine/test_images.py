@@ -188,6 +188,17 @@ def test_what_cannot_be_is_refused_before_any_effect(
         assert shop.world.fake.state(revisions=True) == aws
 
 
+def test_an_image_that_the_function_could_not_have_is_not_looked_for(shop: Shop) -> None:
+    functions = shop.wishes("one")
+    functions["a"] |= of_another_account(shop)
+    functions["b"] |= of_another_region(shop)
+    shop.world.wire.clear()
+
+    shop.world.deploy("prod", functions)
+
+    assert LOOK not in [sent.name for sent in shop.world.wire.sent]
+
+
 def test_a_registry_that_cannot_be_read_is_no_missing_image(shop: Shop) -> None:
     shop.world.wire.fail(lambda sent: sent.name == LOOK, "AccessDeniedException", 400)
 

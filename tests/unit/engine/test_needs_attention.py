@@ -44,6 +44,20 @@ def test_the_mixed_stage_keeps_the_release_and_the_way_back_from_before(five: Wo
     assert len(five.movements()) == 2
 
 
+def test_a_mixed_stage_that_fails_once_more_writes_down_what_it_left(five: World) -> None:
+    break_prod(five)
+    fail_after_the_others(five, "UpdateAlias", "e", NO, "4")
+    five.fake.fail("UpdateAlias", error=DENIED, times=None, where=of("a", "3"))
+
+    again = five.deploy("prod", five.wishes("four"))
+
+    line = five.movements()[-1]
+    assert again.outcome == "NeedsAttention"
+    assert five.recorded() == five.aliases() == {"a": "4", "b": "2", "c": "2", "d": "2", "e": "2"}
+    assert (line["number"], line["from_release"], line["to_release"]) == (3, 2, 2)
+    assert line["displaced"] == {five.arn("a"): 3}
+
+
 def test_the_locks_are_released_all_the_same(five: World) -> None:
     break_prod(five)
 

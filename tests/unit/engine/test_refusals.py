@@ -6,6 +6,8 @@ gives the same answer and writes nothing at all.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -371,10 +373,15 @@ def test_callers_without_an_alias_may_be_accepted(two: World) -> None:
     assert done.outcome == "succeeded"
 
 
-def test_sha256_of_the_code_may_be_given_in_hex_and_in_base64(two: World) -> None:
-    import base64
-    import hashlib
+def test_another_sha256_is_told_in_the_spelling_that_the_request_has(two: World) -> None:
+    found, said = hashlib.sha256(b"a: three").digest(), hashlib.sha256(b"other").digest()
+    for spelled in (bytes.hex, lambda digest: base64.b64encode(digest).decode()):
+        refused = two.begin({**with_code(sha256=spelled(said))(two), "dry_run": True}).run()
+        assert refused.outcome == "InvalidRequest"
+        assert f"has SHA-256 {spelled(found)}, not {spelled(said)} as the request says" in refused.message
 
+
+def test_sha256_of_the_code_may_be_given_in_hex_and_in_base64(two: World) -> None:
     digest = hashlib.sha256(b"a: three").digest()
     for given in (digest.hex(), base64.b64encode(digest).decode()):
         assert two.begin({**with_code(sha256=given)(two), "dry_run": True}).run().outcome == "planned"

@@ -1,0 +1,101 @@
+"""Who is granted what in a stack: every statement of its roles and policies, action by action and resource by resource.
+
+Knows IAM's patterns and the conditions that the template uses, and refuses to read what it does not know. Must not know who
+calls what.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .template import Stack, Template
+
+#: Who may take a role, by its trust policy, and what is attached to nothing here but offered to people.
+_HOLDERS = ("AWS::IAM::Role", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy")
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Grant:
+    """One action on one resource pattern. ``holder`` is the role, or the managed policy that is offered to people."""
+
+    holder: str
+    sid: str
+    action: str
+    resource: str
+    #: Condition keys and the one value that each must have.
+    conditions: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.holder} {self.sid}: {self.action} on {self.resource}"
+
+    def covers(self, action: str, resource: str, context: Mapping[str, str]) -> bool:
+        """Whether it allows the action on the resource, for a request that carries these condition keys."""
+        if action.lower() != self.action.lower() or not matches(self.resource, resource):
+            return False
+        return all(context.get(key) == value for key, value in self.conditions)
+
+
+def matches(pattern: str, resource: str) -> bool:
+    """IAM's patterns: ``*`` is any text, colons included (a last ``*`` of a part goes beyond them), ``?`` one character."""
+    parts = (".*" if piece == "*" else "." if piece == "?" else re.escape(piece) for piece in re.split(r"([*?])", pattern))
+    return re.fullmatch("".join(parts), resource, re.DOTALL) is not None
+
+
+def documents(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every policy document that gives its holder rights, with the name of the resource it is written in."""
+    for name, resource in template["Resources"].items():
+        properties = resource.get("Properties", {})
+        match resource["Type"]:
+            case "AWS::IAM::ManagedPolicy" | "AWS::IAM::Policy":
+                yield name, properties["PolicyDocument"]
+            case "AWS::IAM::Role":
+                if properties.get("ManagedPolicyArns"):
+                    raise LookupError(f"{name} has managed policies: what they grant is not in the template")
+                for policy in properties.get("Policies", []):
+                    yield name, policy["PolicyDocument"]
+
+
+def grants(stack: Stack) -> list[Grant]:
+    """Everything that is granted in the stack."""
+    return [
+        grant
+        for name, document in documents(stack.template)
+        if stack.exists(name)
+        for holder in _holders(stack, name)
+        for statement in document["Statement"]
+        for grant in _of_statement(stack, holder, statement)
+    ]
+
+
+def _holders(stack: Stack, name: str) -> Iterable[str]:
+    """Whom a document is attached to; a policy that is attached to nobody is held by whoever takes it."""
+    resource = stack.template["Resources"][name]
+    attached = resource["Properties"].get("Roles", [])
+    return [str(stack.value(role)) for role in attached] or [name]
+
+
+def _of_statement(stack: Stack, holder: str, statement: Mapping[str, Any]) -> Iterator[Grant]:
+    unknown = statement.keys() - {"Sid", "Effect", "Action", "Resource", "Condition"}
+    if unknown or statement["Effect"] != "Allow":
+        raise LookupError(f"{holder}: a statement with {', '.join(sorted(unknown)) or statement['Effect']} is not read here")
+    for action in listed(statement["Action"]):
+        if "*" in action or "?" in action:
+            raise LookupError(f"{holder}: name the actions instead of {action}")
+        for resource in listed(stack.value(statement["Resource"])):
+            yield Grant(holder, statement["Sid"], action, str(resource), tuple(_conditions(stack, holder, statement)))
+
+
+def _conditions(stack: Stack, holder: str, statement: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for operator, keys in statement.get("Condition", {}).items():
+        if operator != "StringEquals":
+            raise LookupError(f"{holder}: the condition {operator} is not read here")
+        for key, value in keys.items():
+            yield key, str(stack.value(value))
+
+
+def listed(value: Any) -> list[Any]:
+    """IAM takes one for a list of one."""
+    return value if isinstance(value, list) else [value]
