@@ -29,8 +29,9 @@ of that name match, in this account (functions: and Region); `FunctionNamePatter
 matches; without it that policy does not exist. `layer:*` are the layers of this Region, of any account, and `repository/*` the
 repositories in Amazon ECR of this account and Region.
 
-Nothing here can delete a function or a version, or touch IAM, and without a `PassRolePattern` none can give a function another role. What
-Lambda asks of whoever sets a member of a function's configuration is in [configuration.md](configuration.md).
+Nothing here can delete a function (`lambda:DeleteFunction` is granted on versions alone, `FunctionNamePattern:*`) or touch IAM,
+and without a `PassRolePattern` nothing can give a function another role. What Lambda asks of whoever sets a member of a
+function's configuration is in [configuration.md](configuration.md).
 """
 
 PURPOSE = {
@@ -57,6 +58,10 @@ PURPOSE = {
     "SeeProvisionedConcurrency": "tell weights that AWS itself sets while it moves provisioned concurrency from somebody else's",
     "PutAliasesBack": "put back what was moved; find the versions that a worker made before it died",
     "DeleteAliases": "the aliases of functions that the service no longer has",
+    "SeeWhatHoldsVersions": "what holds a version: aliases, function URLs, provisioned concurrency; which versions there are",
+    "DeleteVersions": "delete versions that nothing needs; never a function, which would be the unqualified ARN",
+    "Bodies": "read the plan, write what was done of it",
+    "WriteReports": "the report",
     "ReadBodies": "read the plan",
     "WriteBodies": "the report",
     "RunOperations": "start operations",

@@ -162,6 +162,17 @@ def test_an_environment_has_at_most_4_kb(double: Double) -> None:
     assert "exceeded the 4KB limit" in refusal.message
 
 
+@source("AWS Lambda developer guide, Defined runtime environment variables: those Lambda reserves cannot be set")
+@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_LAMBDA_LOG_STREAM_NAME", "LAMBDA_TASK_ROOT"])
+def test_a_variable_that_lambda_reserves_is_refused(double: Double, name: str) -> None:
+    function = double.function()
+
+    with refused("InvalidParameterValueException", 400) as refusal:
+        double.client.update_function_configuration(FunctionName=function, Environment={"Variables": {name: "x"}})
+
+    assert refusal.message.endswith(f"Reserved keys used in this request: {name}")
+
+
 # Images.
 
 

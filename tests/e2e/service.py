@@ -110,9 +110,12 @@ class Service:
         return self.does("rollback", stage, **fields)
 
     def does(self, operation: str, stage: str | None = None, **fields: Any) -> dict[str, Any]:
-        """An operation that succeeds; its output. A field that is a word of Python's is given as ``from_``."""
+        """An operation that succeeds; its output, which its report in S3 has word for word. ``from_`` is the field ``from``."""
         ended = self.run(operation, stage, **{name.rstrip("_"): value for name, value in fields.items()})
         assert ended.status == "SUCCEEDED", f"{ended.error}: {ended.cause}"
+        if not fields.get("dry_run"):
+            # The lists of the output are cut at 100 entries, which no case here reaches.
+            assert {**self.plane.report(ended.output), "report": ended.output["report"]} == ended.output
         return ended.output
 
     # What the record says.

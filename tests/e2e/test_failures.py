@@ -29,13 +29,6 @@ def everywhere(text: str) -> dict[str, str]:
     return dict.fromkeys(FUNCTIONS, text)
 
 
-def stage_at(service: Service, *texts: str) -> str:
-    stage = unique("stage")
-    for text in texts:
-        service.deploy_text(stage, text)
-    return stage
-
-
 def try_deploy(service: Service, stage: str, text: str) -> Ended:
     return service.run("deploy", stage, functions=service.wishes(**dict.fromkeys(service.functions, service.code(text))))
 
@@ -73,7 +66,7 @@ def _assert_lock_is_free(service: Service) -> None:
 
 @pytest.mark.parametrize("fails", FUNCTIONS)
 def test_a_move_that_fails_puts_the_other_aliases_back(orders: Service, fails: str) -> None:
-    stage = stage_at(orders, "one")
+    stage = orders.stage_at("one")
     before = orders.record(stage)
 
     with orders.plane.denied("MoveRole", "lambda:UpdateAlias", orders.arn(fails)):
@@ -87,7 +80,7 @@ def test_a_move_that_fails_puts_the_other_aliases_back(orders: Service, fails: s
 
 
 def test_a_rollback_that_fails_leaves_the_way_back_as_it_was(orders: Service) -> None:
-    stage = stage_at(orders, "one", "two")
+    stage = orders.stage_at("one", "two")
     before = orders.record(stage)
 
     with orders.plane.denied("MoveRole", "lambda:UpdateAlias", orders.arn("middle")):
@@ -113,7 +106,7 @@ def test_a_new_stage_that_fails_is_unmade(orders: Service) -> None:
 
 @pytest.mark.parametrize("fails", FUNCTIONS)
 def test_a_publish_that_fails_moves_no_alias(orders: Service, fails: str) -> None:
-    stage, text = stage_at(orders, "one"), f"new, but for {fails}"
+    stage, text = orders.stage_at("one"), f"new, but for {fails}"
     before = orders.record(stage)
 
     with orders.plane.denied("PublishRole", "lambda:UpdateFunctionCode", orders.arn(fails)):
@@ -127,7 +120,7 @@ def test_a_publish_that_fails_moves_no_alias(orders: Service, fails: str) -> Non
 
 
 def test_what_a_failed_deploy_left_in_latest_is_not_published_by_accident(orders: Service) -> None:
-    stage = stage_at(orders, "one")
+    stage = orders.stage_at("one")
     with orders.plane.denied("MoveRole", "lambda:UpdateAlias", orders.arn("last")):
         failed = try_deploy(orders, stage, "left over")
 
@@ -196,7 +189,7 @@ def test_an_alias_that_somebody_moves_midway_is_left_alone_and_the_others_are_pu
 @pytest.fixture(scope="module")
 def mixed(orders: Service) -> tuple[str, str]:
     """Two stages that served r1 and were to go to r2: the last alias could not be moved, the first not be put back."""
-    plane, stages = orders.plane, (stage_at(orders, "one"), stage_at(orders, "one"))
+    plane, stages = orders.plane, (orders.stage_at("one"), orders.stage_at("one"))
     last, first = orders.arn("last"), orders.arn("first")
     wishes = orders.wishes(**dict.fromkeys(FUNCTIONS, orders.code("two")))
     with (
@@ -246,7 +239,7 @@ def test_a_deploy_goes_on_from_what_a_mixed_stage_really_serves(orders: Service,
 
 
 def test_a_dropped_alias_that_cannot_be_deleted_needs_attention_and_the_movement_stays_true(orders: Service) -> None:
-    stage = stage_at(orders, "one")
+    stage = orders.stage_at("one")
     functions = {"first": orders.wishes(first=orders.code("two"))["first"]}
 
     with orders.plane.denied("CleanUpRole", "lambda:DeleteAlias", orders.arn("last")):

@@ -1,4 +1,4 @@
-"""The plan of an operation: data that says what will be done and why. Made by ``deploy.py`` and ``rollback.py``.
+"""The plan of an operation: data that says what will be done and why. Made by ``deploy.py`` and ``restore.py``.
 
 A plan holds no configuration values and no secrets: it is stored, shown by a dry run, and read again by each worker.
 """

@@ -23,8 +23,11 @@ def look(deps: Deps, mandate: Mandate, patience: Patience, arn: FunctionArn, sta
     """The alias, None if there is none; ``weighted`` only if the weights are not AWS's own. Raises CallFailed, Superseded."""
     while True:
         seen = deps.lambda_api.alias(arn, stage)
-        if seen is None or not seen.weighted or not deps.lambda_api.provisioned_concurrency_is_moving(arn, stage):
+        if seen is None or not seen.weighted:
             return seen
+        if not deps.lambda_api.provisioned_concurrency_is_moving(arn, stage):
+            # It may have come to rest between the two looks, and taken its weights along.
+            return deps.lambda_api.alias(arn, stage)
         if patience.is_over():
             return replace(seen, weighted=False)
         deps.clock.sleep(_POLL)

@@ -127,8 +127,18 @@ def test_naming_the_release_that_is_served_pops_nothing() -> None:
         ((), (), ()),
         ((2, 1), (3, 2, 1), ()),
         ((), (1,), ()),
+        ((3, 2, 1), (4,), ()),
     ],
-    ids=["one step", "all", "served more than once", "put right", "nothing there", "pushed", "the first is pushed"],
+    ids=[
+        "one step",
+        "all",
+        "served more than once",
+        "put right",
+        "nothing there",
+        "pushed",
+        "the first is pushed",
+        "another past",
+    ],
 )
 def test_what_a_movement_took_off_the_way_back(before: tuple[int, ...], after: tuple[int, ...], off: tuple[int, ...]) -> None:
     assert taken_off(numbers(*before), numbers(*after)) == numbers(*off)

@@ -305,6 +305,8 @@ def test_each_movement_is_a_line_of_the_ledger_with_who_and_why(two: World) -> N
         "commit": "abc123",
         "branch": "main",
         "run_url": "https://ci.example/7",
+        "popped": [1],
+        "displaced": {},
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.table import MalformedItem
 
 from .execution import Execution
@@ -96,12 +97,13 @@ def test_an_environment_that_aws_refuses_and_repeats_in_its_message(two: World, 
 
 
 def test_an_error_of_aws_that_holds_none_of_them_is_passed_on(two: World, log: pytest.LogCaptureFixture) -> None:
-    wrong = {"Environment": {"Variables": SECRETS | {"AWS_REGION": "here"}}}
+    words = "asked for by the test"
+    two.wire.fail("lambda.UpdateFunctionConfiguration", "InvalidParameterValueException", on_call=0)
 
-    failed = two.deploy("prod", two.wishes(None, **wrong))
+    failed = two.deploy("prod", two.wishes(None, **CONFIGURATION))
 
     assert failed.outcome == "Compensated"
-    assert "reserved keys" in failed.message
+    assert words in failed.message
     assert_told_nowhere(two, failed, log.text)
 
 
@@ -143,12 +145,22 @@ def test_a_request_that_is_malformed_where_they_are(
     assert_told_nowhere(world, refused, log.text)
 
 
-def test_a_stored_request_that_was_damaged(two: World) -> None:
+def test_a_stored_request_that_was_damaged(two: World, log: pytest.LogCaptureFixture) -> None:
+    running = two.begin(deploy_of("prod", two.wishes("three", **CONFIGURATION))).run_to("Plan")
+    two.damage_request(running.name, lambda body: body["functions"]["a"].update(configuration=list(SECRETS.values())))
+
+    refused = running.run()
+
+    assert refused.outcome == "Unreadable"
+    assert_told_nowhere(two, refused, log.text)
+
+
+def test_a_stored_request_that_was_damaged_as_a_log_shows_it(two: World) -> None:
     running = two.begin(deploy_of("prod", two.wishes("three", **CONFIGURATION))).run_to("Plan")
     two.damage_request(running.name, lambda body: body["functions"]["a"].update(configuration=list(SECRETS.values())))
 
     with pytest.raises(MalformedItem) as caught:
-        running.deliver("Plan")
+        Bodies(two.deps.artifacts).request_of(two.deps.journal.reread(running.operation_id))
 
-    # As a log shows it: with every exception that led to it.
+    # With every exception that led to it.
     assert NEEDLE not in "".join(traceback.format_exception(caught.value))

@@ -98,17 +98,6 @@ def _read_object(params: Params) -> Needs:
     yield _reading(params["Bucket"], params["Key"], params.get("VersionId"))
 
 
-def _look_at_object(params: Params) -> Needs:
-    """HEAD. With s3:ListBucket a key that is not there is a 404, without it a 403, which must not be taken for missing."""
-    yield from _read_object(params)
-    yield Need("s3:ListBucket", f"arn:aws:s3:::{params['Bucket']}")
-
-
-def _get_object(params: Params) -> Needs:
-    """GET: the same. The product's own bodies are there, or something is broken: which of the two answers it is, is the same."""
-    yield from _read_object(params)
-
-
 def _put_object(params: Params) -> Needs:
     yield Need("s3:PutObject", f"arn:aws:s3:::{params['Bucket']}/{params['Key']}")
 
@@ -176,8 +165,8 @@ _RULES: Final[Mapping[str, Callable[[Params], Needs]]] = {
     "lambda.ListEventSourceMappings": _everywhere("lambda:ListEventSourceMappings"),
     "lambda.UpdateFunctionCode": _update_code,
     "lambda.UpdateFunctionConfiguration": _update_configuration,
-    "s3.HeadObject": _look_at_object,
-    "s3.GetObject": _get_object,
+    "s3.GetObject": _read_object,
+    "s3.HeadObject": _read_object,
     "s3.PutObject": _put_object,
     **{f"dynamodb.{operation}": _on_table(operation) for operation in ("GetItem", "PutItem", "Query")},
     "dynamodb.BatchGetItem": _batch_get,

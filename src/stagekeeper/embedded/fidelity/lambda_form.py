@@ -19,6 +19,27 @@ from stagekeeper.embedded.fidelity.door import Call, Door
 from stagekeeper.embedded.fidelity.patching import Answer
 
 _ENVIRONMENT_LIMIT = 4096
+# Developer Guide, defined runtime environment variables, "reserved".
+_RESERVED = (
+    "_HANDLER",
+    "_X_AMZN_TRACE_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_LAMBDA_RUNTIME_API",
+    "LAMBDA_TASK_ROOT",
+    "LAMBDA_RUNTIME_DIR",
+)
 _ROLE = r"arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+"
 
 
@@ -60,6 +81,13 @@ def _refuse_configuration(call: Call) -> Answer | None:
             f"[{', '.join(_runtimes())}] or be a valid ARN"
         )
     variables = (call.data.get("Environment") or {}).get("Variables") or {}
+    reserved = [name for name in variables if name in _RESERVED]
+    if reserved:
+        return answers.invalid(
+            "Lambda was unable to configure your environment variables because the environment variables you have provided "
+            "contains reserved keys that are currently not supported for modification. Reserved keys used in this request: "
+            f"{', '.join(reserved)}"
+        )
     measured = json.dumps(variables, separators=(",", ":"), ensure_ascii=False)
     if len(measured.encode()) > _ENVIRONMENT_LIMIT:
         return answers.invalid(

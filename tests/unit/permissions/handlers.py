@@ -1,0 +1,41 @@
+"""The states of the state machine and the roles that their handlers have, by template.yaml and the definition."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .template import ROOT, Template, of_type
+
+Definition = Mapping[str, Any]
+
+
+def load_definition() -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((ROOT / "src/statemachine/operation.asl.json").read_text(encoding="utf-8"))
+    return read
+
+
+def functions_of_states(template: Template, definition: Definition) -> dict[str, str]:
+    """State -> the function it calls, both by their names."""
+    (machine,) = of_type(template, "AWS::Serverless::StateMachine").values()
+    substitutions = machine["Properties"]["DefinitionSubstitutions"]
+    called = {}
+    for state, does in definition["States"].items():
+        if does["Type"] == "Task":
+            (placeholder,) = re.findall(r"^\$\{(\w+)\}$", does["Arguments"]["FunctionName"])
+            called[state] = str(substitutions[placeholder]["GetAtt"]).removesuffix(".Arn")
+    return called
+
+
+def roles_of_functions(template: Template) -> dict[str, str]:
+    """Function -> its role. Raises KeyError where the template leaves it to SAM to make one, since that is not written here."""
+    functions = of_type(template, "AWS::Serverless::Function", "AWS::Lambda::Function")
+    return {name: str(each["Properties"]["Role"]["GetAtt"]).removesuffix(".Arn") for name, each in functions.items()}
+
+
+def roles_of_states(template: Template, definition: Definition) -> dict[str, str]:
+    """State -> the role of its handler."""
+    roles = roles_of_functions(template)
+    return {state: roles[function] for state, function in functions_of_states(template, definition).items()}

@@ -1,0 +1,387 @@
+"""What the recorder listens to: every operation, its dry run, and the ways in which it goes wrong and is put back.
+
+Each story runs in an account of its own and says what came of it, so that one which does not get where it is to get fails.
+Must not know any policy; what is missing here shows as a grant that nothing used.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import boto3
+
+from stagekeeper.domain.orphans import SweepSettings
+from tests.unit.engine.execution import Execution
+from tests.unit.engine.faults import fail_after_the_others, of
+from tests.unit.engine.world import REGION, deploy_of, lambda_name
+
+from .recorder import Call, RecordedWorld
+from .template import ACCOUNT
+
+#: The parameters of the stack whose handlers run here. Patterns that end otherwise than in ``*``, so that a function's own ARN
+#: and its qualified ones do not match the same pattern.
+PARAMETERS: Final[Mapping[str, str]] = {
+    "FunctionNamePattern": "orders-?",
+    "CodeBucketPattern": "team-code-?",
+    "PassRolePattern": "app/orders-?",
+}
+ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/app/orders-1"
+_TEAM_BUCKET: Final = "team-code-1"
+_NO, _DENIED = "InvalidParameterValueException", "AccessDeniedException"
+_LAYER: Final = f"arn:aws:lambda:{REGION}:580247275435:layer:LambdaInsightsExtension:14"
+_NETWORK: Final = {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+
+Story = Callable[[RecordedWorld], None]
+
+
+def told(done: Execution, outcome: str = "succeeded") -> None:
+    """The operation ended as the story wants it to."""
+    if done.outcome != outcome:
+        raise AssertionError(f"{done.name} ended {done.outcome}, not {outcome}: {done.cause}")
+
+
+def deployed(world: RecordedWorld, *texts: str, stage: str = "prod") -> None:
+    for text in texts:
+        told(world.deploy(stage, world.wishes(text)))
+
+
+def ask(world: RecordedWorld, operation: str, stage: str | None = "prod", outcome: str = "succeeded", **more: Any) -> Execution:
+    """An operation up to its end, after its dry run, which meets the same refusal."""
+    request = {"operation": operation, **({} if stage is None else {"stage": stage}), **more}
+    dry = world.begin({**request, "dry_run": True}).run()
+    told(dry, "planned" if outcome in ("succeeded", "planned", "unchanged") else outcome)
+    done = world.begin(request).run()
+    told(done, outcome)
+    return done
+
+
+# Moving stages.
+
+
+def move_a_stage_in_every_way(world: RecordedWorld) -> None:
+    ask(world, "deploy", functions=world.wishes("one"))
+    ask(world, "deploy", functions=world.wishes("two"))
+    ask(world, "deploy", stage=None, functions=world.wishes("three"))
+    ask(world, "rollback")
+    ask(world, "reset", to={"release": 3})
+    ask(world, "clone", stage="qa", **{"from": {"stage": "prod"}})
+    ask(world, "configure", settings={"protected": True})
+    ask(world, "deploy", functions=world.wishes("three"), outcome="unchanged")
+    ask(world, "verify", outcome="unchanged")
+    world.fake.alias(lambda_name("a"), "prod", "1")
+    ask(world, "verify", outcome="Drifted")
+    ask(world, "rollback", outcome="Drifted")
+    world.fake.quietly("DeleteAlias", FunctionName=lambda_name("a"), Name="prod")
+    ask(world, "verify", outcome="Drifted")
+
+
+def deliver_every_state_twice(world: RecordedWorld) -> None:
+    deployed(world, "one")
+    running = world.begin(deploy_of("prod", world.wishes("two", "a")))
+    running.deliveries = 2
+    told(running.run())
+
+
+def let_functions_come_and_go(world: RecordedWorld) -> None:
+    deployed(world, "one")
+    ask(world, "deploy", functions=world.wishes("two", "a"))
+    ask(world, "rollback")
+    ask(world, "deploy", functions=world.wishes("three", "b"), partial=True)
+    world.fake.quietly("DeleteFunction", FunctionName=lambda_name("b"))
+    ask(world, "rollback", outcome="FunctionNotFound")
+    ask(world, "rollback", allow_missing=True)
+    world.create("c")
+    world.fake.quietly(
+        "AddPermission", FunctionName=lambda_name("c"), StatementId="s", Action="lambda:InvokeFunction", Principal="*"
+    )
+    ask(world, "deploy", functions=world.wishes("one", "c"), partial=True, outcome="UnqualifiedCallers")
+
+
+def put_back_a_function_that_had_left(world: RecordedWorld) -> None:
+    """A rollback claims it again; another service is faster."""
+    deployed(world, "one")
+    told(world.deploy("prod", world.wishes("two", "a")))
+    _long_after(world)
+    told(world.begin({"operation": "sweep", "mode": "delete", "rollback_depth": 0, "keep": 9}).run())
+    running = world.begin({"operation": "rollback", "stage": "prod"}).run_to("Move")
+    told(world.begin({"service": "billing", **deploy_of("live", world.wishes("theirs", "b"))}).run())
+    told(running.run(), "FunctionOwnedElsewhere")
+
+
+# Code and configuration.
+
+
+def take_code_and_documents_from_everywhere(world: RecordedWorld) -> None:
+    ask(world, "deploy", functions=world.put_document(world.wishes("one")))
+    ask(world, "deploy", functions={"s3_bucket": world.bucket, "s3_key": "code/none.json"}, outcome="ArtifactMissing")
+    ask(world, "deploy", functions=_team_document(world, {"a": _team_wish(world, "a", "two"), "b": world.wish("b")}))
+    world.keep_object_versions(bucket=_TEAM_BUCKET)
+    ask(world, "deploy", functions={"a": _team_wish(world, "a", "three"), "b": world.wish("b")})
+    for name in world.names:
+        world.upload(name, "unsummed", checksum=False)
+    unsummed = {name: {"s3_bucket": world.bucket, "s3_key": f"code/{name}/unsummed.zip"} for name in world.names}
+    ask(world, "deploy", functions={name: {**world.wish(name), "code": code} for name, code in unsummed.items()})
+    missing = {**world.wish("a"), "code": {"s3_bucket": world.bucket, "s3_key": "code/none.zip"}}
+    ask(world, "deploy", functions={"a": missing}, partial=True, outcome="ArtifactMissing")
+
+
+def take_images(world: RecordedWorld) -> None:
+    registry: Any = boto3.client("ecr", region_name=REGION)
+    registry.create_repository(repositoryName="team/orders")
+    world.create("z", image=_image(registry, "made"))
+    wish = {"function_name": lambda_name("z"), "code": {"image_uri": _image(registry, "one")}}
+    ask(world, "deploy", functions={"z": wish})
+    ask(world, "deploy", functions={"z": {**wish, "code": {"image_uri": _image(registry, None)}}}, outcome="ArtifactMissing")
+    registry.delete_repository(repositoryName="team/orders", force=True)
+
+
+def set_every_member_that_needs_more(world: RecordedWorld) -> None:
+    deployed(world, "one")
+    given = {"Role": ROLE, "Layers": [_LAYER], "VpcConfig": _NETWORK, "MemorySize": 512}
+    ask(world, "deploy", functions=world.wishes(None, **given))
+    ask(world, "deploy", functions=world.wishes("two", **{**given, "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []}}))
+
+
+# What goes wrong while versions are made.
+
+
+def fail_to_publish(world: RecordedWorld) -> None:
+    """The first deploy of a service, so that claims are freed again; later ones find what was left in $LATEST."""
+    fail_after_the_others(world, "UpdateFunctionCode", "b", _NO)
+    told(world.deploy("prod", world.wishes("one")), "Compensated")
+    world.fake.heal()
+    told(world.deploy("prod", world.wishes(None)), "FunctionNotReady")
+    deployed(world, "two")
+    world.fake.next_update_fails(lambda_name("b"))
+    told(world.deploy("prod", world.wishes(None, MemorySize=512)), "Compensated")
+
+
+def lose_the_worker_that_publishes(world: RecordedWorld) -> None:
+    world.wire.kill("lambda.PublishVersion", after=True)
+    told(world.deploy("prod", world.wishes(None, "a")), "Compensated")
+
+
+def lose_a_function_to_another_service_while_planning(world: RecordedWorld) -> None:
+    running = world.begin(deploy_of("prod", world.wishes("one"))).run_to("Publish")
+    told(world.begin({"service": "billing", **deploy_of("live", world.wishes("theirs", "b"))}).run())
+    told(running.run(), "FunctionOwnedElsewhere")
+
+
+# What goes wrong while aliases move.
+
+
+def fail_to_move(world: RecordedWorld) -> None:
+    deployed(world, "one")
+    fail_after_the_others(world, "UpdateAlias", "b", _NO, "2")
+    told(world.deploy("prod", world.wishes("two")), "Compensated")
+    world.fake.heal()
+    for outcome in ("Compensated", "NeedsAttention"):
+        fail_after_the_others(world, "CreateAlias", "b", _NO)
+        if outcome == "NeedsAttention":
+            world.fake.fail("DeleteAlias", error=_DENIED, times=None)
+        told(world.deploy("qa", world.wishes("two")), outcome)
+        world.fake.heal()
+    fail_after_the_others(world, "UpdateAlias", "b", _NO, "2")
+    world.fake.fail("UpdateAlias", error=_DENIED, times=None, where=of("a", "1"))
+    told(world.deploy("prod", world.wishes("two")), "NeedsAttention")
+    world.fake.heal()
+    told(world.rollback())
+
+
+def meet_others_while_moving(world: RecordedWorld) -> None:
+    """An alias that was touched, one that was moved, and one that somebody made."""
+    deployed(world, "one", "two", "three")
+    for outcome in ("succeeded", "Drifted"):
+        world.wire.on("lambda.UpdateAlias", functools.partial(world.fake.alias, lambda_name("a"), "prod", "3"))
+        told(world.rollback(), outcome)
+    running = world.begin(deploy_of("qa", world.wishes("one"))).run_to("Move")
+    world.fake.alias(lambda_name("b"), "qa", "2")
+    told(running.run(), "AliasOwnedElsewhere")
+
+
+def move_provisioned_concurrency(world: RecordedWorld) -> None:
+    """A move that nobody answered: it is tried again, and meets the weights that AWS sets while it goes on."""
+    deployed(world, "one", "two")
+    _provision(world, "a", "prod")
+    world.wire.fail(lambda sent: sent.name == "lambda.UpdateAlias" and lambda_name("a") in sent.path, None, applied=True)
+    told(world.rollback())
+
+
+def lose_the_worker_that_moves(world: RecordedWorld) -> None:
+    deployed(world, "one", "two")
+    _provision(world, "a", "prod")
+    world.wire.kill("lambda.UpdateAlias", on_call=2, after=True)
+    told(world.deploy("prod", world.wishes("three")), "Compensated")
+
+
+def fail_to_commit(world: RecordedWorld) -> None:
+    deployed(world, "one", "two")
+    for request in ({"operation": "rollback"}, {"operation": "configure", "settings": {"protected": True}}):
+        running = world.begin({"stage": "prod", **request}).run_to("Commit")
+        world.wire.fail(lambda sent: '"committed"' in sent.body, _DENIED)
+        told(running.run(), "Compensated")
+        world.wire.mend()
+
+
+def fail_to_clean_up(world: RecordedWorld) -> None:
+    deployed(world, "one")
+    world.fake.fail("DeleteAlias", error=_DENIED, times=None)
+    told(world.deploy("prod", world.wishes("two", "a")), "NeedsAttention")
+
+
+# The lock.
+
+
+def wait_for_the_lock_in_vain(world: RecordedWorld) -> None:
+    deployed(world, "one", "two")
+    holder = world.begin({"operation": "rollback", "stage": "prod"}).run_to("Move")
+    told(world.begin({"operation": "rollback", "stage": "prod", "lock_wait_seconds": 5}).run(), "Locked")
+    told(world.begin({"operation": "sweep", "mode": "delete", "lock_wait_seconds": 5}).run(), "Locked")
+    told(holder.run())
+
+
+def die_before_there_is_a_plan(world: RecordedWorld) -> None:
+    world.wire.kill("dynamodb.BatchGetItem")
+    told(world.deploy("prod", world.wishes("one")), "Internal")
+
+
+# Sweeps and teardowns.
+
+
+def sweep_what_nothing_needs(world: RecordedWorld) -> None:
+    deployed(world, "one", "two", "three")
+    told(world.deploy("prod", world.wishes("four", "a")))
+    _long_after(world)
+    for mode in ("report", "delete"):
+        ask(world, "sweep", stage=None, mode=mode, outcome="planned" if mode == "report" else "succeeded")
+    ask(world, "sweep", stage=None, service="nobody", outcome="ServiceNotFound")
+
+
+def sweep_beside_an_operation_under_way(world: RecordedWorld) -> None:
+    deployed(world, "one", "two", "three")
+    _long_after(world)
+    running = world.begin({"operation": "rollback", "stage": "prod"}).run_to("Move")
+    ask(world, "sweep", stage=None, mode="report", outcome="planned")
+    told(running.run())
+
+
+def fail_to_sweep(world: RecordedWorld) -> None:
+    deployed(world, "one", "two", "three")
+    _long_after(world)
+    world.fake.fail("DeleteFunction", error=_DENIED, times=None, where=of("b"))
+    told(world.begin({"operation": "sweep", "mode": "delete"}).run(), "NeedsAttention")
+    world.fake.fail("ListAliases", error=_DENIED, times=None)
+    ask(world, "sweep", stage=None, outcome="Unreadable")
+
+
+def tear_a_stage_and_the_service_down(world: RecordedWorld) -> None:
+    deployed(world, "one", "two")
+    deployed(world, "three", stage="qa")
+    ask(world, "teardown", stage="qa")
+    ask(world, "teardown", stage=None, confirm="wrong", outcome="ConfirmationRequired")
+    ask(world, "teardown", stage=None, confirm="orders")
+    deployed(world, "one")
+
+
+def fail_to_tear_down(world: RecordedWorld) -> None:
+    deployed(world, "one", "two")
+    world.fake.fail("DeleteAlias", error=_DENIED, times=None, where=of("b"))
+    told(world.begin({"operation": "teardown", "stage": "prod"}).run(), "NeedsAttention")
+
+
+# What stories arrange.
+
+
+def _long_after(world: RecordedWorld) -> None:
+    """Nothing is kept any more but what something needs."""
+    world.clock.sleep(30 * 24 * 3600.0)
+    world.sweeping = SweepSettings(keep=0, rollback_depth=0, grace_seconds=3600.0)
+
+
+def _team_bucket(world: RecordedWorld) -> None:
+    """Another bucket, which keeps no versions unless it is told to."""
+    if _TEAM_BUCKET not in {bucket["Name"] for bucket in world._s3.list_buckets()["Buckets"]}:
+        world._s3.create_bucket(Bucket=_TEAM_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+
+
+def _team_wish(world: RecordedWorld, name: str, text: str) -> dict[str, Any]:
+    """A function with code that lies in the team's bucket, by its object's version if the bucket keeps any."""
+    _team_bucket(world)
+    put = world._s3.put_object(Bucket=_TEAM_BUCKET, Key=f"{name}.zip", Body=f"{name}: {text}".encode())
+    version = {"s3_object_version": put["VersionId"]} if "VersionId" in put else {}
+    return {**world.wish(name), "code": {"s3_bucket": _TEAM_BUCKET, "s3_key": f"{name}.zip", **version}}
+
+
+def _team_document(world: RecordedWorld, functions: Mapping[str, Any]) -> dict[str, Any]:
+    _team_bucket(world)
+    world._s3.put_object(Bucket=_TEAM_BUCKET, Key="functions.json", Body=json.dumps(functions).encode())
+    return {"s3_bucket": _TEAM_BUCKET, "s3_key": "functions.json"}
+
+
+def _image(registry: Any, text: str | None) -> str:
+    """The address of an image that is pushed; None: of one that is not there."""
+    digest = f"sha256:{'0' * 64}"
+    if text is not None:
+        kind = "application/vnd.oci.image.manifest.v1+json"
+        manifest = json.dumps({"schemaVersion": 2, "mediaType": kind, "config": {"digest": f"sha256:{text}"}, "layers": []})
+        digest = f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
+        registry.put_image(repositoryName="team/orders", imageManifest=manifest, imageTag=text, imageDigest=digest)
+    return f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/team/orders@{digest}"
+
+
+def _provision(world: RecordedWorld, name: str, alias: str) -> None:
+    """The alias has provisioned concurrency, which takes its time to follow when the alias moves."""
+    world.fake.quietly(
+        "PutProvisionedConcurrencyConfig", FunctionName=lambda_name(name), Qualifier=alias, ProvisionedConcurrentExecutions=1
+    )
+    world.fake._aliases.shift_seconds = 30.0
+
+
+STORIES: Final[Mapping[str, Story]] = {
+    story.__name__.replace("_", " "): story
+    for story in (
+        move_a_stage_in_every_way,
+        deliver_every_state_twice,
+        let_functions_come_and_go,
+        put_back_a_function_that_had_left,
+        take_code_and_documents_from_everywhere,
+        take_images,
+        set_every_member_that_needs_more,
+        fail_to_publish,
+        lose_the_worker_that_publishes,
+        lose_a_function_to_another_service_while_planning,
+        fail_to_move,
+        meet_others_while_moving,
+        move_provisioned_concurrency,
+        lose_the_worker_that_moves,
+        fail_to_commit,
+        fail_to_clean_up,
+        wait_for_the_lock_in_vain,
+        die_before_there_is_a_plan,
+        sweep_what_nothing_needs,
+        sweep_beside_an_operation_under_way,
+        fail_to_sweep,
+        tear_a_stage_and_the_service_down,
+        fail_to_tear_down,
+    )
+}
+
+
+def recorded() -> dict[str, set[Call]]:
+    """What each story needed. Expects moto to be running."""
+    return {name: _told(name, story) for name, story in STORIES.items()}
+
+
+def _told(name: str, story: Story) -> set[Call]:
+    world = RecordedWorld(name, "a", "b", pass_roles=ROLE.replace("-1", "-?"))
+    try:
+        story(world)
+    finally:
+        world.close()
+    if world.wire.unmet():
+        raise AssertionError(f"{name}: a fault that was arranged never happened")
+    return world.recorder.calls
