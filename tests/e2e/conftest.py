@@ -42,6 +42,23 @@ def _make_role(plane: ControlPlane) -> None:
 
 
 @pytest.fixture(scope="session")
+def eager(plane: ControlPlane) -> ControlPlane:
+    """A second control plane in the same account, with a table of its own. Its sweeps leave nothing that they may take."""
+    parameters = {"Keep": "0", "RollbackDepth": "0", "GraceHours": "0"}
+    formation, name = plane.client("cloudformation"), "eager"
+    (first,) = formation.describe_stacks(StackName=plane.stack)["Stacks"]
+    given = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in first["Parameters"]} | parameters
+    formation.create_stack(
+        StackName=name,
+        TemplateBody=formation.get_template(StackName=plane.stack, TemplateStage="Original")["TemplateBody"],
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    formation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    return ControlPlane(plane.instance, name, deploy.outputs(plane.instance, name))
+
+
+@pytest.fixture(scope="session")
 def new_service(plane: ControlPlane) -> NewService:
     """Makes a service with functions of its own, by their logical names."""
     return lambda *logical_names: Service(plane, *logical_names)

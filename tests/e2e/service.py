@@ -190,3 +190,25 @@ def alias_of(plane: ControlPlane, function: str, stage: str) -> dict[str, Any] |
     except lambda_.exceptions.ResourceNotFoundException:
         return None
     return {member: value for member, value in answer.items() if member != "ResponseMetadata"}
+
+
+# Somebody else at work.
+
+
+def publish_as_stranger(service: Service, logical: str, text: str) -> str:
+    """Somebody else publishes a version; its number."""
+    updated = service.plane.client("lambda").update_function_code(
+        FunctionName=service.functions[logical], ZipFile=zip_of(text), Publish=True
+    )
+    return str(updated["Version"])
+
+
+def permit(service: Service, logical: str, qualifier: str, statement: str) -> None:
+    """Somebody is allowed to call a version or an alias."""
+    service.plane.client("lambda").add_permission(
+        FunctionName=service.functions[logical],
+        Qualifier=qualifier,
+        StatementId=statement,
+        Action="lambda:InvokeFunction",
+        Principal="events.amazonaws.com",
+    )

@@ -131,6 +131,10 @@ class CodeProblem:
     sentence: str
 
 
+#: Releases count from 1.
+NO_RELEASE = ReleaseNumber(0)
+
+
 @dataclass(frozen=True, slots=True)
 class StageFacts:
     """What the record says of the stage, and what its alias serves on AWS, on every function that matters.
@@ -144,7 +148,7 @@ class StageFacts:
     stage: Stage | None
     served: Mapping[FunctionArn, VersionSeen | Absent | Unreadable] = field(default_factory=dict)
     gone: frozenset[FunctionArn] = frozenset()
-    last_release: ReleaseNumber = ReleaseNumber(0)
+    last_release: ReleaseNumber = NO_RELEASE
 
 
 @dataclass(frozen=True, slots=True)

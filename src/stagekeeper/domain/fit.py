@@ -65,8 +65,8 @@ def _role(function: WantedFunction, pass_roles: str) -> _Misfit:
         return None
     may = f"only roles that match {pass_roles}" if pass_roles else "no roles, since it is empty"
     why = (
-        f"cannot be given the role {function.role}: the stack's parameter PassRolePattern lets functions have {may}. Widen it, or "
-        "leave configuration.Role out: then the function keeps the role it has."
+        f"cannot be given the role {function.role}: the stack's parameter PassRolePattern lets functions have {may}. Widen it, "
+        "or leave configuration.Role out: then the function keeps the role it has."
     )
     return why, f"{function.function}.configuration.Role: {function.role}"
 

@@ -16,6 +16,7 @@ from stagekeeper.domain.code import ImageAddress, sha256_base64, sha256_spelled_
 from stagekeeper.domain.configuration import differing_members, digest, overlay, with_architectures
 from stagekeeper.domain.deploy import DeployWish, release_content
 from stagekeeper.domain.facts import (
+    NO_RELEASE,
     Absent,
     Artifact,
     Busy,
@@ -74,7 +75,7 @@ def recorded(deps: Deps, service: ServiceName, stage: StageName | None) -> Stage
 def _last_of_ledger(deps: Deps, service: ServiceName) -> ReleaseNumber:
     """The highest release that the ledger of a torn-down service names; 0 for a service that is new."""
     named = [release for line in deps.store.movements(service) for release in (line.from_release, line.to_release)]
-    return max((release for release in named if release is not None), default=ReleaseNumber(0))
+    return max((release for release in named if release is not None), default=NO_RELEASE)
 
 
 def observed(deps: Deps, at: StageFacts, more: Iterable[FunctionArn]) -> StageFacts:

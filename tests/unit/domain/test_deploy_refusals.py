@@ -71,7 +71,13 @@ def test_a_partial_deploy_needs_a_service_that_exists() -> None:
 
 
 @pytest.mark.parametrize(
-    ("at", "now"), [(ON_R1, "r1"), (None, "nothing"), (stage(None, mixed=True), "nothing"), (stage(1, mixed=True), "r1")]
+    ("at", "now"),
+    [
+        (ON_R1, "r1"),
+        (None, "nothing, since it does not exist"),
+        (stage(None, mixed=True), "no release"),
+        (stage(1, mixed=True), "r1"),
+    ],
 )
 def test_if_release_refuses_unless_the_stage_serves_it(at: Stage | None, now: str) -> None:
     wish = deploy_wish(if_release=2)

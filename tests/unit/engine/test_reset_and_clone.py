@@ -138,7 +138,7 @@ def delete_b(world: World) -> None:
 @pytest.mark.parametrize("operation", ["reset", "clone", "rollback"])
 def test_a_function_that_exists_no_more_refuses_unless_it_may_be_missing(two: World, operation: str) -> None:
     delete_b(two)
-    requests = {
+    requests: dict[str, dict[str, Any]] = {
         "reset": {"operation": "reset", "stage": "prod", "to": {"release": 1}},
         "clone": {"operation": "clone", "stage": "qa", "from": {"stage": "prod"}},
         "rollback": {"operation": "rollback", "stage": "prod"},

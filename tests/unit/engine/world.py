@@ -9,9 +9,9 @@ import functools
 import itertools
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -46,6 +46,10 @@ SERVICE = "orders"
 _ONCE = Config(retries={"total_max_attempts": 1, "mode": "standard"}, max_pool_connections=32)
 
 Functions = dict[str, dict[str, Any]]
+
+
+#: The stack's parameters for sweeps, as they are by default.
+DEFAULTS: Final = SweepSettings(keep=3, rollback_depth=5, grace_seconds=24 * 3600)
 
 
 class TickingClock:
@@ -100,8 +104,7 @@ class World:
     fake_options: Mapping[str, Any] = field(default_factory=dict)
     saved: Saved | None = field(default=None, repr=False)
     operations: int = 0
-    #: The stack's parameters, as they are by default.
-    sweeping: SweepSettings = SweepSettings(keep=3, rollback_depth=5, grace_seconds=24 * 3600)
+    sweeping: SweepSettings = DEFAULTS
 
     def __post_init__(self) -> None:
         number = next(_numbers)
@@ -127,7 +130,8 @@ class World:
     def _restore(self, saved: Saved) -> None:
         self.names, self.operations, self.moments.now = saved.names, saved.operations, saved.now
         store, here = deepcopy(saved.store), self.fake._store
-        here.functions, here.mappings, here._revisions = store.functions, store.mappings, store._revisions
+        for name in ("functions", "mappings", "mappings_end", "last_numbers", "_revisions"):
+            setattr(here, name, getattr(store, name))
         requests = [{"PutRequest": {"Item": item}} for item in saved.items]
         for start in range(0, len(requests), 25):
             self._dynamodb.batch_write_item(RequestItems={self.table: requests[start : start + 25]})  # type: ignore[dict-item]
@@ -233,6 +237,12 @@ class World:
         """Write into the state table behind the product's back."""
         self._dynamodb.put_item(TableName=self.table, Item=item)
 
+    def put_items(self, written: Sequence[Mapping[str, Any]]) -> None:
+        """Many at once."""
+        for start in range(0, len(written), 25):
+            puts = [{"PutRequest": {"Item": item}} for item in written[start : start + 25]]
+            self._dynamodb.batch_write_item(RequestItems={self.table: puts})  # type: ignore[dict-item]
+
     def put_document(self, functions: Mapping[str, Any]) -> dict[str, Any]:
         """The functions of a deploy as a document in S3; the place as a request names it."""
         self._s3.put_object(Bucket=self.bucket, Key="code/functions.json", Body=json.dumps(functions).encode())
@@ -337,7 +347,7 @@ _own_s3 = functools.cache(_s3_client)
 def _bare(fake: FakeLambda) -> LambdaStore:
     """What the fake holds, without its clock (which is each world's own)."""
     held = fake._store
-    return LambdaStore(held.region, held.account, float, held.functions, held.mappings, held._revisions)
+    return replace(held, clock=float)
 
 
 def lambda_name(name: str) -> str:

@@ -18,7 +18,7 @@ from botocore.model import OperationModel
 from stagekeeper.engine.deps import Deps
 from tests.unit.engine.execution import Execution
 from tests.unit.engine.wire import Wire
-from tests.unit.engine.world import SERVICE, World
+from tests.unit.engine.world import SERVICE, Saved, World
 
 from .calls import Need, needs
 from .template import ACCOUNT
@@ -98,9 +98,9 @@ class _ListeningWire(Wire):
 class RecordedWorld(World):
     """An account whose states' requests are on record. Its bucket keeps versions, as the stack's does."""
 
-    def __init__(self, story: str, *names: str, pass_roles: str, **fake_options: Any) -> None:
+    def __init__(self, story: str, *, pass_roles: str, saved: Saved) -> None:
         self._story, self._pass_roles = story, pass_roles
-        super().__init__(names, fake_options)
+        super().__init__(saved=saved)
         if self.fake.account != ACCOUNT:
             raise AssertionError("the fake is of another account than the stack")
         self.keep_object_versions()

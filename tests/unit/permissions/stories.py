@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import boto3
@@ -17,7 +18,7 @@ import boto3
 from stagekeeper.domain.orphans import SweepSettings
 from tests.unit.engine.execution import Execution
 from tests.unit.engine.faults import fail_after_the_others, of
-from tests.unit.engine.world import REGION, deploy_of, lambda_name
+from tests.unit.engine.world import REGION, Saved, World, deploy_of, lambda_name
 
 from .recorder import Call, RecordedWorld
 from .template import ACCOUNT
@@ -35,7 +36,29 @@ _NO, _DENIED = "InvalidParameterValueException", "AccessDeniedException"
 _LAYER: Final = f"arn:aws:lambda:{REGION}:580247275435:layer:LambdaInsightsExtension:14"
 _NETWORK: Final = {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
 
-Story = Callable[[RecordedWorld], None]
+Play = Callable[[RecordedWorld], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """``served``: the codes that stage prod has been put on when it begins, one release each."""
+
+    name: str
+    play: Play
+    served: str
+
+
+STORIES: Final[list[Story]] = []
+
+
+def story(served: str = "") -> Callable[[Play], Play]:
+    """Make a story of a function, in a world of the functions ``a`` and ``b``."""
+
+    def tell(play: Play) -> Play:
+        STORIES.append(Story(play.__name__.replace("_", " "), play, served))
+        return play
+
+    return tell
 
 
 def told(done: Execution, outcome: str = "succeeded") -> None:
@@ -44,9 +67,8 @@ def told(done: Execution, outcome: str = "succeeded") -> None:
         raise AssertionError(f"{done.name} ended {done.outcome}, not {outcome}: {done.cause}")
 
 
-def deployed(world: RecordedWorld, *texts: str, stage: str = "prod") -> None:
-    for text in texts:
-        told(world.deploy(stage, world.wishes(text)))
+def deployed(world: RecordedWorld, text: str, stage: str = "prod") -> None:
+    told(world.deploy(stage, world.wishes(text)))
 
 
 def ask(world: RecordedWorld, operation: str, stage: str | None = "prod", outcome: str = "succeeded", **more: Any) -> Execution:
@@ -62,6 +84,7 @@ def ask(world: RecordedWorld, operation: str, stage: str | None = "prod", outcom
 # Moving stages.
 
 
+@story()
 def move_a_stage_in_every_way(world: RecordedWorld) -> None:
     ask(world, "deploy", functions=world.wishes("one"))
     ask(world, "deploy", functions=world.wishes("two"))
@@ -79,15 +102,15 @@ def move_a_stage_in_every_way(world: RecordedWorld) -> None:
     ask(world, "verify", outcome="Drifted")
 
 
+@story("one")
 def deliver_every_state_twice(world: RecordedWorld) -> None:
-    deployed(world, "one")
     running = world.begin(deploy_of("prod", world.wishes("two", "a")))
     running.deliveries = 2
     told(running.run())
 
 
+@story("one")
 def let_functions_come_and_go(world: RecordedWorld) -> None:
-    deployed(world, "one")
     ask(world, "deploy", functions=world.wishes("two", "a"))
     ask(world, "rollback")
     ask(world, "deploy", functions=world.wishes("three", "b"), partial=True)
@@ -101,9 +124,9 @@ def let_functions_come_and_go(world: RecordedWorld) -> None:
     ask(world, "deploy", functions=world.wishes("one", "c"), partial=True, outcome="UnqualifiedCallers")
 
 
+@story("one")
 def put_back_a_function_that_had_left(world: RecordedWorld) -> None:
     """A rollback claims it again; another service is faster."""
-    deployed(world, "one")
     told(world.deploy("prod", world.wishes("two", "a")))
     _long_after(world)
     told(world.begin({"operation": "sweep", "mode": "delete", "rollback_depth": 0, "keep": 9}).run())
@@ -115,6 +138,7 @@ def put_back_a_function_that_had_left(world: RecordedWorld) -> None:
 # Code and configuration.
 
 
+@story()
 def take_code_and_documents_from_everywhere(world: RecordedWorld) -> None:
     ask(world, "deploy", functions=world.put_document(world.wishes("one")))
     ask(world, "deploy", functions={"s3_bucket": world.bucket, "s3_key": "code/none.json"}, outcome="ArtifactMissing")
@@ -129,6 +153,7 @@ def take_code_and_documents_from_everywhere(world: RecordedWorld) -> None:
     ask(world, "deploy", functions={"a": missing}, partial=True, outcome="ArtifactMissing")
 
 
+@story()
 def take_images(world: RecordedWorld) -> None:
     registry: Any = boto3.client("ecr", region_name=REGION)
     registry.create_repository(repositoryName="team/orders")
@@ -139,8 +164,8 @@ def take_images(world: RecordedWorld) -> None:
     registry.delete_repository(repositoryName="team/orders", force=True)
 
 
+@story("one")
 def set_every_member_that_needs_more(world: RecordedWorld) -> None:
-    deployed(world, "one")
     given = {"Role": ROLE, "Layers": [_LAYER], "VpcConfig": _NETWORK, "MemorySize": 512}
     ask(world, "deploy", functions=world.wishes(None, **given))
     ask(world, "deploy", functions=world.wishes("two", **{**given, "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []}}))
@@ -149,6 +174,7 @@ def set_every_member_that_needs_more(world: RecordedWorld) -> None:
 # What goes wrong while versions are made.
 
 
+@story()
 def fail_to_publish(world: RecordedWorld) -> None:
     """The first deploy of a service, so that claims are freed again; later ones find what was left in $LATEST."""
     fail_after_the_others(world, "UpdateFunctionCode", "b", _NO)
@@ -160,11 +186,13 @@ def fail_to_publish(world: RecordedWorld) -> None:
     told(world.deploy("prod", world.wishes(None, MemorySize=512)), "Compensated")
 
 
+@story()
 def lose_the_worker_that_publishes(world: RecordedWorld) -> None:
     world.wire.kill("lambda.PublishVersion", after=True)
     told(world.deploy("prod", world.wishes(None, "a")), "Compensated")
 
 
+@story()
 def lose_a_function_to_another_service_while_planning(world: RecordedWorld) -> None:
     running = world.begin(deploy_of("prod", world.wishes("one"))).run_to("Publish")
     told(world.begin({"service": "billing", **deploy_of("live", world.wishes("theirs", "b"))}).run())
@@ -174,8 +202,8 @@ def lose_a_function_to_another_service_while_planning(world: RecordedWorld) -> N
 # What goes wrong while aliases move.
 
 
+@story("one")
 def fail_to_move(world: RecordedWorld) -> None:
-    deployed(world, "one")
     fail_after_the_others(world, "UpdateAlias", "b", _NO, "2")
     told(world.deploy("prod", world.wishes("two")), "Compensated")
     world.fake.heal()
@@ -192,9 +220,9 @@ def fail_to_move(world: RecordedWorld) -> None:
     told(world.rollback())
 
 
+@story("one two three")
 def meet_others_while_moving(world: RecordedWorld) -> None:
     """An alias that was touched, one that was moved, and one that somebody made."""
-    deployed(world, "one", "two", "three")
     for outcome in ("succeeded", "Drifted"):
         world.wire.on("lambda.UpdateAlias", functools.partial(world.fake.alias, lambda_name("a"), "prod", "3"))
         told(world.rollback(), outcome)
@@ -203,23 +231,23 @@ def meet_others_while_moving(world: RecordedWorld) -> None:
     told(running.run(), "AliasOwnedElsewhere")
 
 
+@story("one two")
 def move_provisioned_concurrency(world: RecordedWorld) -> None:
     """A move that nobody answered: it is tried again, and meets the weights that AWS sets while it goes on."""
-    deployed(world, "one", "two")
     _provision(world, "a", "prod")
     world.wire.fail(lambda sent: sent.name == "lambda.UpdateAlias" and lambda_name("a") in sent.path, None, applied=True)
     told(world.rollback())
 
 
+@story("one two")
 def lose_the_worker_that_moves(world: RecordedWorld) -> None:
-    deployed(world, "one", "two")
     _provision(world, "a", "prod")
     world.wire.kill("lambda.UpdateAlias", on_call=2, after=True)
     told(world.deploy("prod", world.wishes("three")), "Compensated")
 
 
+@story("one two")
 def fail_to_commit(world: RecordedWorld) -> None:
-    deployed(world, "one", "two")
     for request in ({"operation": "rollback"}, {"operation": "configure", "settings": {"protected": True}}):
         running = world.begin({"stage": "prod", **request}).run_to("Commit")
         world.wire.fail(lambda sent: '"committed"' in sent.body, _DENIED)
@@ -227,8 +255,8 @@ def fail_to_commit(world: RecordedWorld) -> None:
         world.wire.mend()
 
 
+@story("one")
 def fail_to_clean_up(world: RecordedWorld) -> None:
-    deployed(world, "one")
     world.fake.fail("DeleteAlias", error=_DENIED, times=None)
     told(world.deploy("prod", world.wishes("two", "a")), "NeedsAttention")
 
@@ -236,14 +264,15 @@ def fail_to_clean_up(world: RecordedWorld) -> None:
 # The lock.
 
 
+@story("one two")
 def wait_for_the_lock_in_vain(world: RecordedWorld) -> None:
-    deployed(world, "one", "two")
     holder = world.begin({"operation": "rollback", "stage": "prod"}).run_to("Move")
     told(world.begin({"operation": "rollback", "stage": "prod", "lock_wait_seconds": 5}).run(), "Locked")
     told(world.begin({"operation": "sweep", "mode": "delete", "lock_wait_seconds": 5}).run(), "Locked")
     told(holder.run())
 
 
+@story()
 def die_before_there_is_a_plan(world: RecordedWorld) -> None:
     world.wire.kill("dynamodb.BatchGetItem")
     told(world.deploy("prod", world.wishes("one")), "Internal")
@@ -252,8 +281,8 @@ def die_before_there_is_a_plan(world: RecordedWorld) -> None:
 # Sweeps and teardowns.
 
 
+@story("one two three")
 def sweep_what_nothing_needs(world: RecordedWorld) -> None:
-    deployed(world, "one", "two", "three")
     told(world.deploy("prod", world.wishes("four", "a")))
     _long_after(world)
     for mode in ("report", "delete"):
@@ -261,16 +290,16 @@ def sweep_what_nothing_needs(world: RecordedWorld) -> None:
     ask(world, "sweep", stage=None, service="nobody", outcome="ServiceNotFound")
 
 
+@story("one two three")
 def sweep_beside_an_operation_under_way(world: RecordedWorld) -> None:
-    deployed(world, "one", "two", "three")
     _long_after(world)
     running = world.begin({"operation": "rollback", "stage": "prod"}).run_to("Move")
     ask(world, "sweep", stage=None, mode="report", outcome="planned")
     told(running.run())
 
 
+@story("one two three")
 def fail_to_sweep(world: RecordedWorld) -> None:
-    deployed(world, "one", "two", "three")
     _long_after(world)
     world.fake.fail("DeleteFunction", error=_DENIED, times=None, where=of("b"))
     told(world.begin({"operation": "sweep", "mode": "delete"}).run(), "NeedsAttention")
@@ -278,8 +307,8 @@ def fail_to_sweep(world: RecordedWorld) -> None:
     ask(world, "sweep", stage=None, outcome="Unreadable")
 
 
+@story("one two")
 def tear_a_stage_and_the_service_down(world: RecordedWorld) -> None:
-    deployed(world, "one", "two")
     deployed(world, "three", stage="qa")
     ask(world, "teardown", stage="qa")
     ask(world, "teardown", stage=None, confirm="wrong", outcome="ConfirmationRequired")
@@ -287,8 +316,8 @@ def tear_a_stage_and_the_service_down(world: RecordedWorld) -> None:
     deployed(world, "one")
 
 
+@story("one two")
 def fail_to_tear_down(world: RecordedWorld) -> None:
-    deployed(world, "one", "two")
     world.fake.fail("DeleteAlias", error=_DENIED, times=None, where=of("b"))
     told(world.begin({"operation": "teardown", "stage": "prod"}).run(), "NeedsAttention")
 
@@ -341,47 +370,31 @@ def _provision(world: RecordedWorld, name: str, alias: str) -> None:
     world.fake._aliases.shift_seconds = 30.0
 
 
-STORIES: Final[Mapping[str, Story]] = {
-    story.__name__.replace("_", " "): story
-    for story in (
-        move_a_stage_in_every_way,
-        deliver_every_state_twice,
-        let_functions_come_and_go,
-        put_back_a_function_that_had_left,
-        take_code_and_documents_from_everywhere,
-        take_images,
-        set_every_member_that_needs_more,
-        fail_to_publish,
-        lose_the_worker_that_publishes,
-        lose_a_function_to_another_service_while_planning,
-        fail_to_move,
-        meet_others_while_moving,
-        move_provisioned_concurrency,
-        lose_the_worker_that_moves,
-        fail_to_commit,
-        fail_to_clean_up,
-        wait_for_the_lock_in_vain,
-        die_before_there_is_a_plan,
-        sweep_what_nothing_needs,
-        sweep_beside_an_operation_under_way,
-        fail_to_sweep,
-        tear_a_stage_and_the_service_down,
-        fail_to_tear_down,
-    )
-}
+# Telling them.
 
 
-def recorded() -> dict[str, set[Call]]:
-    """What each story needed. Expects moto to be running."""
-    return {name: _told(name, story) for name, story in STORIES.items()}
+def needed() -> list[Call]:
+    """What all stories together needed. Expects moto to be running."""
+    return [call for each in STORIES for call in _tell(each)]
 
 
-def _told(name: str, story: Story) -> set[Call]:
-    world = RecordedWorld(name, "a", "b", pass_roles=ROLE.replace("-1", "-?"))
+def _tell(each: Story) -> set[Call]:
+    world = RecordedWorld(each.name, pass_roles=ROLE.replace("-1", "-?"), saved=_begun(each.served))
     try:
-        story(world)
+        each.play(world)
     finally:
         world.close()
     if world.wire.unmet():
-        raise AssertionError(f"{name}: a fault that was arranged never happened")
+        raise AssertionError(f"{each.name}: a fault that was arranged never happened")
     return world.recorder.calls
+
+
+@functools.cache
+def _begun(served: str) -> Saved:
+    """What stories begin with is made once."""
+    world = World(("a", "b"))
+    for text in served.split():
+        told(world.deploy("prod", world.wishes(text)))
+    saved = world.save()
+    world.close()
+    return saved
