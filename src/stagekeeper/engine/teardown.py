@@ -150,14 +150,17 @@ def _last_movement(deps: Deps, record: OperationRecord, stage: Stage) -> Movemen
 
 
 def _keys(deps: Deps, service: ServiceName, members: Sequence[FunctionArn]) -> list[Key]:
-    """Everything on record of a service but its ledger, its lock and itself: those come last."""
-    keys: list[Key] = deps.store.release_keys(service)
+    """Everything on record of a service but its ledger, its lock and itself.
+
+    What leads to other items comes after them: a teardown that is cut off in between must find them again.
+    """
+    keys: list[Key] = []
     claims = deps.store.claims(members)
     for arn in members:
-        keys.append(items.member_key(service, arn))
         if arn not in claims or claims[arn].service == service:
             keys += deps.store.function_keys(arn)
-    return keys
+        keys.append(items.member_key(service, arn))
+    return [*keys, *deps.store.release_keys(service)]
 
 
 def stopped(deps: Deps, record: OperationRecord, why: str) -> Step:
