@@ -28,7 +28,7 @@ _OUTPUT_MEMBERS: dict[str, type | tuple[type, ...]] = {
     "outcome": str,
     "operation_id": str,
     "operation": str,
-    "service": str,
+    "service": (str, type(None)),  # of a sweep of all services
     "stage": (str, type(None)),
     "release": (int, type(None)),
     "previous_release": (int, type(None)),

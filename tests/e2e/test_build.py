@@ -15,7 +15,20 @@ from stagekeeper.embedded import deploy
 from .conftest import ROOT
 from .plane import ControlPlane
 
-HANDLERS = ("accept", "dry_run", "lock", "plan", "publish", "move", "commit", "clean_up", "compensate")
+HANDLERS = (
+    "accept",
+    "dry_run",
+    "inspect",
+    "lock",
+    "plan",
+    "publish",
+    "move",
+    "tear_down",
+    "collect",
+    "commit",
+    "clean_up",
+    "compensate",
+)
 FOLDERS = tuple("".join(word.capitalize() for word in handler.split("_")) + "Function" for handler in HANDLERS)
 
 #: What AWS's Python runtime has besides the standard library.

@@ -92,15 +92,3 @@ def test_a_function_that_exists_no_more_is_left_out_when_the_request_allows_it(n
     assert "function b" in warning
     assert service.says("jane") == {"a": "one"}
     service.assert_agreement("jane", output)
-
-
-def test_an_alias_of_the_new_name_that_is_not_ours_is_not_taken(orders: Service) -> None:
-    """Found before any effect: the other function has no alias of that name, and gets none."""
-    stage, named = unique("theirs"), {"FunctionName": orders.functions["b"]}
-    orders.plane.client("lambda").create_alias(**named, Name=stage, FunctionVersion="1")
-
-    request = orders.request("clone", stage, **{"from": {"stage": "prod"}})
-    refused(orders, request, "AliasOwnedElsewhere", f"{orders.arn('b')}:{stage}", "adopt")
-
-    orders.plane.client("lambda").delete_alias(**named, Name=stage)
-    assert orders.says(stage) == {}

@@ -94,6 +94,8 @@ class Costs:
     rollback: Cost
     reuse: Cost
     unchanged: Cost
+    reset: Cost
+    clone: Cost
 
 
 def _costs(trail: Trail, service: Service) -> Costs:
@@ -105,6 +107,8 @@ def _costs(trail: Trail, service: Service) -> Costs:
         rollback=cost_of(trail, service, service.request("rollback", "dev")),
         reuse=cost_of(trail, service, again),
         unchanged=cost_of(trail, service, again, "unchanged"),
+        reset=cost_of(trail, service, service.request("reset", "dev", to={"release": 1})),
+        clone=cost_of(trail, service, service.request("clone", "jane", **{"from": {"stage": "dev"}})),
     )
 
 
@@ -118,12 +122,10 @@ def twelve(trail: Trail, new_service: NewService) -> Costs:
     return _costs(trail, new_service(*"abcdefghijkl"))
 
 
-def test_a_rollback_makes_one_shared_call_for_each_function(twelve: Costs) -> None:
-    assert twelve.functions <= twelve.rollback.shared <= twelve.functions + 2
-
-
-def test_a_deploy_of_versions_that_exist_makes_one_shared_call_for_each_function(twelve: Costs) -> None:
-    assert twelve.functions <= twelve.reuse.shared <= twelve.functions + 2
+@pytest.mark.parametrize("operation", ["rollback", "reuse", "reset", "clone"])
+def test_versions_that_exist_are_put_to_use_with_one_shared_call_for_each_function(twelve: Costs, operation: str) -> None:
+    """``reuse`` is a deploy of content that was published before."""
+    assert twelve.functions <= getattr(twelve, operation).shared <= twelve.functions + 2
 
 
 def test_a_deploy_that_changes_nothing_makes_no_shared_call(twelve: Costs) -> None:
@@ -142,10 +144,10 @@ def test_a_deploy_makes_at_most_three_shared_calls_for_each_changed_function(new
 
 
 def test_writes_of_the_table_do_not_grow_with_the_functions_unless_some_are_published(one: Costs, twelve: Costs) -> None:
-    assert one.rollback.writes == twelve.rollback.writes > 0
-    assert one.reuse.writes == twelve.reuse.writes > 0
+    for operation in ("rollback", "reuse", "reset", "clone"):
+        assert 0 < getattr(one, operation).writes == getattr(twelve, operation).writes
 
 
 def test_the_history_is_short_and_does_not_grow_with_the_functions(one: Costs, twelve: Costs) -> None:
-    for of_one, of_twelve in ((one.rollback, twelve.rollback), (one.reuse, twelve.reuse), (one.unchanged, twelve.unchanged)):
-        assert 0 < of_one.events == of_twelve.events < 100
+    for operation in ("rollback", "reuse", "unchanged", "reset", "clone"):
+        assert 0 < getattr(one, operation).events == getattr(twelve, operation).events < 100

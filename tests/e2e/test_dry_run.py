@@ -1,4 +1,6 @@
-"""Dry runs: they tell the plan and write nothing, neither to AWS nor to the record."""
+"""Dry runs: they tell the plan and write nothing, neither to AWS nor to the record.
+
+Those of teardown, sweep, configure and verify are among the cases of these operations."""
 
 from __future__ import annotations
 
@@ -29,6 +31,9 @@ def requests(service: Service) -> dict[str, dict[str, Any]]:
         "a deploy that would change nothing": service.request("deploy", "dev", functions=two_again),
         "a rollback": service.request("rollback", "dev"),
         "a rollback that would change nothing": service.request("rollback", "dev", to={"release": 2}),
+        "a reset": service.request("reset", "dev", to={"release": 1}),
+        "a reset that would change nothing": service.request("reset", "dev", to={"stage": "dev"}),
+        "a clone": service.request("clone", "jane", **{"from": {"stage": "dev"}}),
     }
 
 
@@ -41,6 +46,9 @@ def requests(service: Service) -> dict[str, dict[str, Any]]:
         ("a deploy that would change nothing", 2, set()),
         ("a rollback", 1, {"move_alias"}),
         ("a rollback that would change nothing", 2, set()),
+        ("a reset", 1, {"move_alias"}),
+        ("a reset that would change nothing", 2, set()),
+        ("a clone", 2, {"create_alias"}),
     ],
 )
 def test_a_dry_run_tells_the_plan_and_writes_nothing(orders: Service, which: str, release: int, actions: set[str]) -> None:

@@ -13,7 +13,17 @@ SERVICE = "malformed"
 
 DEPLOY: dict[str, Any] = {"operation": "deploy", "service": SERVICE, "stage": "dev", "functions": {"a": {"function_name": "f"}}}
 ROLLBACK: dict[str, Any] = {"operation": "rollback", "service": SERVICE, "stage": "dev"}
+RESET: dict[str, Any] = {"operation": "reset", "service": SERVICE, "stage": "dev", "to": {"release": 1}}
+CLONE: dict[str, Any] = {"operation": "clone", "service": SERVICE, "stage": "jane", "from": {"stage": "dev"}}
+TEARDOWN: dict[str, Any] = {"operation": "teardown", "service": SERVICE, "stage": "dev"}
+SWEEP: dict[str, Any] = {"operation": "sweep", "service": SERVICE, "mode": "delete"}
+CONFIGURE: dict[str, Any] = {"operation": "configure", "service": SERVICE, "stage": "dev", "settings": {"protected": True}}
+VERIFY: dict[str, Any] = {"operation": "verify", "service": SERVICE, "stage": "dev"}
 CODE = {"s3_bucket": "some-bucket", "s3_key": "a.zip"}
+
+
+def without(request: dict[str, Any], field: str) -> dict[str, Any]:
+    return {name: value for name, value in request.items() if name != field}
 
 
 def function(**members: Any) -> dict[str, Any]:
@@ -65,6 +75,58 @@ CASES: dict[str, tuple[object, str]] = {
         {"operation": "deploy", "service": SERVICE, "functions": DEPLOY["functions"], "partial": True},
         "partial",
     ),
+    "a reset without a stage": (without(RESET, "stage"), "stage"),
+    "a reset to nothing": (without(RESET, "to"), "to"),
+    "a reset to an empty to": ({**RESET, "to": {}}, "to"),
+    "a reset to both kinds": ({**RESET, "to": {"release": 1, "stage": "prod"}}, "to"),
+    "a reset by steps": ({**RESET, "to": {"steps": 1}}, "to.steps"),
+    "a reset to a number as text": ({**RESET, "to": {"release": "1"}}, "to.release"),
+    "a reset to release zero": ({**RESET, "to": {"release": 0}}, "to.release"),
+    "a reset to an all-digit stage": ({**RESET, "to": {"stage": "7"}}, "to.stage"),
+    "a reset to null": ({**RESET, "to": {"stage": None}}, "to.stage"),
+    "a clone without its model": (without(CLONE, "from"), "from"),
+    "a clone of a release": ({**CLONE, "from": {"release": 1}}, "from.release"),
+    "a clone of a stage by its name": ({**CLONE, "from": "dev"}, "from"),
+    "a clone with drift": ({**CLONE, "on_drift": "overwrite"}, "on_drift"),
+    "a clone to an all-digit stage": ({**CLONE, "stage": "1"}, "stage"),
+    "a teardown without a service": (without(TEARDOWN, "service"), "service"),
+    "a teardown confirmed with true": ({**TEARDOWN, "confirm": True}, "confirm"),
+    "a teardown confirmed with null": ({**TEARDOWN, "confirm": None}, "confirm"),
+    "a teardown that is partial": ({**TEARDOWN, "partial": True}, "partial"),
+    "a service teardown of a release": ({**without(TEARDOWN, "stage"), "if_release": 1}, "if_release"),
+    "a sweep of a stage": ({**SWEEP, "stage": "dev"}, "stage"),
+    "a sweep with a release": ({**SWEEP, "if_release": 1}, "if_release"),
+    "a sweep of another mode": ({**SWEEP, "mode": "purge"}, "mode"),
+    "a sweep of functions": ({**SWEEP, "functions": {}}, "functions"),
+    "a sweep of a service that is null": ({**SWEEP, "service": None}, "service"),
+    "no settings": (without(CONFIGURE, "settings"), "settings"),
+    "empty settings": ({**CONFIGURE, "settings": {}}, "settings"),
+    "a setting that is not known": ({**CONFIGURE, "settings": {"color": "red"}}, "settings.color"),
+    "protected as text": ({**CONFIGURE, "settings": {"protected": "yes"}}, "settings.protected"),
+    "protected as a number": ({**CONFIGURE, "settings": {"protected": 1}}, "settings.protected"),
+    "a description that is a number": ({**CONFIGURE, "settings": {"description": 7}}, "settings.description"),
+    "a description that is null": ({**CONFIGURE, "settings": {"description": None}}, "settings.description"),
+    "settings without a stage": (without(CONFIGURE, "stage"), "stage"),
+    "a verification of an all-digit stage": ({**VERIFY, "stage": "1"}, "stage"),
+    "a verification without a service": (without(VERIFY, "service"), "service"),
+    "a verification that overwrites": ({**VERIFY, "on_drift": "overwrite"}, "on_drift"),
+}
+
+#: What a sweep must not take for a number: nothing is ever deleted because of it.
+NO_AMOUNTS = {
+    "a negative number": -1,
+    "text": "3",
+    "true": True,
+    "null": None,
+    "half": 0.5,
+    "a whole number as a float": 3.0,
+    "a list": [3],
+    "too much": 10**9,
+}
+CASES |= {
+    f"{field} as {name}": ({**SWEEP, field: value}, field)
+    for field in ("keep", "rollback_depth", "grace_hours")
+    for name, value in NO_AMOUNTS.items()
 }
 
 

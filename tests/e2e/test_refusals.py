@@ -40,6 +40,22 @@ def _deploy(service: Service, stage: str = "dev", **wishes: dict[str, Any]) -> d
     return service.request("deploy", stage, functions=service.wishes(**wishes))
 
 
+def _clone(service: Service, stage: str, model: str) -> dict[str, Any]:
+    return service.request("clone", stage, **{"from": {"stage": model}})
+
+
+def _moving(service: Service, operation: str, stage: str) -> dict[str, Any]:
+    """A request that moves a stage which serves r2, or is made from one."""
+    match operation:
+        case "deploy":
+            return _deploy(service, stage)
+        case "rollback":
+            return service.request("rollback", stage)
+        case "reset":
+            return service.request("reset", stage, to={"release": 1})
+    return _clone(service, unique("clone"), stage)
+
+
 def _with_sha256(service: Service, of: bytes) -> dict[str, Any]:
     code = service.code("three")["code"]
     return {"code": {**code, "sha256": base64.b64encode(hashlib.sha256(of).digest()).decode()}}
@@ -78,9 +94,60 @@ CASES = {
         ("b", "code/not-there.zip"),
     ),
     "code that is not what its sha256 says": Case("InvalidRequest", lambda s: _deploy(s, b=_with_sha256(s, b"other")), ("b",)),
+    "a reset of a stage that is not there": Case("StageNotFound", lambda s: s.request("reset", "qa", to={"release": 1}), ("qa",)),
+    "a reset to a stage that is not there": Case(
+        "StageNotFound", lambda s: s.request("reset", "dev", to={"stage": "qa"}), ("qa",)
+    ),
+    "a reset of a stage that serves another release": Case(
+        "StageMoved", lambda s: s.request("reset", "dev", to={"release": 99}, if_release=1), ("dev", "r1", "r2")
+    ),
+    "a reset to a release that never was": Case(
+        "ReleaseNotFound", lambda s: s.request("reset", "dev", to={"release": 99}), ("r99",)
+    ),
+    "a clone of a stage that is not there": Case("StageNotFound", lambda s: _clone(s, "jane", "qa"), ("qa",)),
+    "a clone onto a stage that is there": Case("StageExists", lambda s: _clone(s, "prod", "dev"), ("prod",)),
+    "a clone onto itself": Case("StageExists", lambda s: _clone(s, "dev", "dev"), ("dev",)),
+    "a teardown of a stage that is not there": Case("StageNotFound", lambda s: s.request("teardown", "qa"), ("qa",)),
+    "a teardown of a stage that serves another release": Case(
+        "StageMoved", lambda s: s.request("teardown", "dev", if_release=1, confirm="dev"), ("dev", "r1", "r2")
+    ),
+    "a teardown that is confirmed for something else": Case(
+        "InvalidRequest", lambda s: s.request("teardown", "dev", confirm="prod"), ("dev", "confirm")
+    ),
+    "a service teardown that nobody confirmed": Case(
+        "ConfirmationRequired", lambda s: s.request("teardown", None), ("dev", "prod", "confirm")
+    ),
+    "a service teardown that is confirmed for a stage": Case(
+        "ConfirmationRequired", lambda s: s.request("teardown", None, confirm="dev"), ("dev", "prod", "confirm")
+    ),
+    "settings of a stage that is not there": Case(
+        "StageNotFound", lambda s: s.request("configure", "qa", settings={"protected": True}), ("qa",)
+    ),
+    "settings of a stage that serves another release": Case(
+        "StageMoved", lambda s: s.request("configure", "dev", settings={"protected": True}, if_release=1), ("dev", "r1", "r2")
+    ),
+    "a verification of a stage that is not there": Case("StageNotFound", lambda s: s.request("verify", "qa"), ("qa",)),
+    "a verification of a stage that serves another release": Case(
+        "StageMoved", lambda s: s.request("verify", "dev", if_release=1), ("dev", "r1", "r2")
+    ),
     "one function under two names": Case(
         "InvalidRequest", lambda s: _deploy(s, b={"function_name": s.functions["a"]}), ("a", "b")
     ),
+}
+NOBODY = "nobody"
+CASES |= {
+    f"{what} of a service that is not there": Case("ServiceNotFound", lambda _, request=request: request, (NOBODY,))
+    for what, request in {
+        "a reset": {"operation": "reset", "service": NOBODY, "stage": "dev", "to": {"release": 1}},
+        "a clone": {"operation": "clone", "service": NOBODY, "stage": "jane", "from": {"stage": "dev"}},
+        "a teardown of a stage": {"operation": "teardown", "service": NOBODY, "stage": "dev"},
+        "a teardown": {"operation": "teardown", "service": NOBODY, "confirm": NOBODY},
+        "a sweep's report": {"operation": "sweep", "service": NOBODY},
+        "a sweep": {"operation": "sweep", "service": NOBODY, "mode": "delete"},
+        "settings": {"operation": "configure", "service": NOBODY, "stage": "dev", "settings": {"protected": True}},
+        "a verification": {"operation": "verify", "service": NOBODY},
+        "a verification of a stage": {"operation": "verify", "service": NOBODY, "stage": "dev"},
+    }.items()
 }
 
 
@@ -143,11 +210,10 @@ def test_an_event_source_mapping_without_an_alias_is_named(new_service: NewServi
 # Behind our back.
 
 
-@pytest.mark.parametrize("operation", ["deploy", "rollback"])
+@pytest.mark.parametrize("operation", ["deploy", "rollback", "reset"])
 def test_an_alias_that_was_moved_is_drift(orders: Service, operation: str) -> None:
-    functions = {"functions": orders.wishes()} if operation == "deploy" else {}
     with _moved(orders, "b", "dev", "1"):
-        refused(orders, orders.request(operation, "dev", **functions), "Drifted", orders.arn("b"), "dev")
+        refused(orders, _moving(orders, operation, "dev"), "Drifted", orders.arn("b"), "dev")
 
 
 @contextlib.contextmanager
@@ -162,33 +228,34 @@ def _moved(service: Service, logical: str, stage: str, version: str) -> Iterator
         lambda_.update_alias(FunctionName=service.functions[logical], Name=stage, FunctionVersion=alias["FunctionVersion"])
 
 
-@pytest.mark.parametrize("operation", ["deploy", "rollback"])
+@pytest.mark.parametrize("operation", ["deploy", "rollback", "reset"])
 def test_an_alias_that_was_deleted_is_drift(orders: Service, operation: str) -> None:
     stage = unique("stage")
     orders.deploy_text(stage, "one")
     orders.deploy_text(stage, "two")
     orders.plane.client("lambda").delete_alias(FunctionName=orders.functions["a"], Name=stage)
-    functions = {"functions": orders.wishes()} if operation == "deploy" else {}
 
-    refused(orders, orders.request(operation, stage, **functions), "Drifted", orders.arn("a"), stage, "no alias")
+    refused(orders, _moving(orders, operation, stage), "Drifted", orders.arn("a"), stage, "no alias")
 
 
 def test_an_alias_that_was_there_before_us_is_not_taken(orders: Service) -> None:
     named = {"FunctionName": orders.functions["b"], "Name": "theirs"}
     orders.plane.client("lambda").create_alias(**named, FunctionVersion="1")
 
-    refused(orders, _deploy(orders, "theirs"), "AliasOwnedElsewhere", orders.arn("b"), "theirs", "adopt")
+    for request in (_deploy(orders, "theirs"), _clone(orders, "theirs", "dev")):
+        refused(orders, request, "AliasOwnedElsewhere", orders.arn("b"), "theirs", "adopt")
 
     orders.plane.client("lambda").delete_alias(**named)
 
 
-def test_a_version_that_was_deleted_cannot_be_rolled_back_to(new_service: NewService) -> None:
+def test_a_version_that_was_deleted_cannot_be_gone_back_to(new_service: NewService) -> None:
     service = new_service("a", "b")
     service.deploy_text("dev", "one")
     service.deploy_text("dev", "two")
     service.plane.client("lambda").delete_function(FunctionName=service.functions["b"], Qualifier="1")
 
-    refused(service, service.request("rollback", "dev"), "VersionMissing", f"{service.arn('b')}:1", "r1")
+    for operation in ("rollback", "reset"):
+        refused(service, _moving(service, operation, "dev"), "VersionMissing", f"{service.arn('b')}:1", "r1")
 
 
 def test_a_version_that_was_deleted_is_published_anew_by_a_deploy_of_its_content(new_service: NewService) -> None:
@@ -204,23 +271,23 @@ def test_a_version_that_was_deleted_is_published_anew_by_a_deploy_of_its_content
     service.assert_agreement("dev", output)
 
 
-def test_a_function_that_was_deleted_refuses_the_rollback(new_service: NewService) -> None:
+def test_a_function_that_was_deleted_refuses_what_puts_it_to_use(new_service: NewService) -> None:
     service = new_service("a", "b")
     service.deploy_text("dev", "one")
     service.deploy_text("dev", "two")
     service.plane.client("lambda").delete_function(FunctionName=service.functions["b"])
 
-    refused(service, service.request("rollback", "dev"), "FunctionNotFound", service.arn("b"), "allow_missing")
+    for operation in ("rollback", "reset", "clone"):
+        refused(service, _moving(service, operation, "dev"), "FunctionNotFound", service.arn("b"), "allow_missing")
 
 
 # What cannot be read.
 
 
-@pytest.mark.parametrize("operation", ["deploy", "rollback"])
+@pytest.mark.parametrize("operation", ["deploy", "rollback", "reset", "clone"])
 def test_a_function_that_may_not_be_read_is_neither_missing_nor_well(orders: Service, operation: str) -> None:
-    functions = {"functions": orders.wishes()} if operation == "deploy" else {}
     with orders.plane.denied("PlanRole", "lambda:GetFunction", orders.arn("b"), f"{orders.arn('b')}:*"):
-        refused(orders, orders.request(operation, "dev", **functions), "Unreadable", orders.arn("b"), "AccessDenied")
+        refused(orders, _moving(orders, operation, "dev"), "Unreadable", orders.arn("b"), "AccessDenied")
 
 
 def test_a_policy_that_may_not_be_read_may_hold_callers(new_service: NewService) -> None:
@@ -237,12 +304,22 @@ def test_code_in_a_bucket_that_may_not_be_read_is_not_missing(orders: Service) -
     refused(orders, _deploy(orders, a={"code": {"s3_bucket": bucket, "s3_key": "a.zip"}}), "Unreadable", f"s3://{bucket}/a.zip")
 
 
+READS_STAGE_DEV: dict[str, dict[str, Any]] = {
+    "rollback": {},
+    "reset": {"to": {"stage": "prod"}},
+    "teardown": {"confirm": "dev"},
+    "configure": {"settings": {"protected": True}},
+    "verify": {},
+}
+
+
 def test_a_record_of_another_schema_is_not_understood(orders: Service) -> None:
     record = orders.record("dev")
     assert record is not None
     orders.plane.put_item({**record, "schema": 99})
 
-    refused(orders, orders.request("rollback", "dev"), "Unreadable", "STAGE#dev", "99")
+    for operation, fields in READS_STAGE_DEV.items():
+        refused(orders, orders.request(operation, "dev", **fields), "Unreadable", "STAGE#dev", "99")
 
     orders.plane.put_item(record)
 

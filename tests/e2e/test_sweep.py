@@ -158,7 +158,7 @@ def event_source_mapping(service: Service, qualifier: str) -> str:
 def test_settings_of_the_request_stand_in_for_the_stacks(
     orders: Service, settings: dict[str, int], deleted: str, version: str, reason: str
 ) -> None:
-    output = orders.does("sweep", **settings)
+    output = orders.does("sweep", None, **settings)
 
     assert "".join(numbers(output)) == deleted
     assert reason in reasons(output, "kept")[version]

@@ -102,8 +102,13 @@ class Bodies:
         return self._artifacts.put_body(prefix, json.dumps(body, sort_keys=True).encode()).key
 
     def _get(self, key: str, adapter: TypeAdapter[T]) -> T:
-        body = json.loads(self._artifacts.get_body(key))
-        if body.get("schema") != SCHEMA:
+        try:
+            body = json.loads(self._artifacts.get_body(key))
+        except ValueError:
+            # Without its cause, too: requests hold environment values.
+            raise MalformedItem(f"{key} is damaged: it is no JSON") from None
+        if not isinstance(body, dict) or body.get("schema") != SCHEMA:
+            body = body if isinstance(body, dict) else {}
             raise MalformedItem(f"{key} has schema {body.get('schema')!r}, this version of Stagekeeper reads {SCHEMA}")
         try:
             # From JSON text, since only there a list may stand for a tuple in strict mode.

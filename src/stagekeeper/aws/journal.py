@@ -54,6 +54,8 @@ from stagekeeper.domain.refusal import Refusal
 #: DynamoDB takes 100 writes in a transaction; one of each chunk is the check of the operation's epoch.
 _CHUNK = 99
 _LOCK_ATTEMPTS = 20
+#: How long (seconds) a sweep of many services waits for locks in all, of the four hours that its execution may take.
+_SWEEP_PATIENCE = 3 * 3600
 
 
 class Superseded(Exception):
@@ -112,6 +114,12 @@ class Journal:
             writes.append(Check(items.lock_key(record.locked_service), has_entry("holders", record.operation_id)))
         self._transact(writes)
         return replace(record, epoch=epoch, phase=phase, overlapped=overlapped)
+
+    def supersede(self, record: OperationRecord, phase: Phase) -> OperationRecord:
+        """Take the mandate from whoever has it, whatever is locked: an operation that ends needs no lock to do so."""
+        following = replace(record, epoch=record.epoch + 1, phase=phase)
+        self._transact([self._update(record, {"epoch": following.epoch, "phase": phase.value})])
+        return following
 
     def check_mandate(self, record: OperationRecord) -> None:
         """Raise Superseded unless the record still has this worker's epoch and status."""
@@ -281,7 +289,10 @@ class Journal:
             lock = self._store.lock(service)
             now = self._clock.now()
             since = next((waiter.since for waiter in lock.queue if waiter.operation_id == record.operation_id), now)
-            changed, answer = lock_rules.ask(lock, _entry(record, frozenset({lock_rules.COLLECT}), since), now)
+            wish = _entry(record, frozenset({lock_rules.COLLECT}), since)
+            # All services together must be done before the state machine's time is over.
+            wish = replace(wish, gives_up_at=min(wish.gives_up_at, max(since, record.asked_at + _SWEEP_PATIENCE)))
+            changed, answer = lock_rules.ask(lock, wish, now)
             if self._changed_lock([self._update(record, attributes)], service, lock, changed):
                 return following, answer
         raise Unanswered(f"asking for the lock of service {service}", "others were faster every time")
@@ -399,7 +410,9 @@ class Journal:
         # Checked also where nothing is to be changed: a grant that comes in right now would else outlive the operation.
         lock: Write = Check(key, as_seen)
         if changed != seen:
-            lock = Put(key, items.lock_item(replace(changed, revision=seen.revision + 1)), as_seen)
+            # A lock that is made again goes on above any that was forgotten: who looked at that one must not take it for this.
+            revision = max(seen.revision, int(self._clock.now() * 1000)) + 1
+            lock = Put(key, items.lock_item(replace(changed, revision=revision)), as_seen)
         if forget and not (changed.holders or changed.queue):
             lock = Delete(key, as_seen)
         try:

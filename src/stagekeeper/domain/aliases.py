@@ -165,14 +165,19 @@ def drift(
     return Problem(Code.DRIFTED, sentence, f"{arn}:{stage_name}: recorded {recorded}, found {found}")
 
 
-def made_again(stage_name: StageName, moves: Iterable[Move]) -> list[str]:
-    """What is lost where an alias that a stage once had is made anew, for the operation's warnings."""
-    return [
-        f"the alias {stage_name} of function {move.function} is made again: its permissions, function URL, provisioned "
-        "concurrency and asynchronous configuration went with the old one and are not back"
-        for move in moves
-        if move.before is None
-    ]
+def made_again(at: StageFacts, stage_name: StageName, moves: Iterable[Move], *, others: bool) -> list[str]:
+    """What is lost where an alias that the stage has on record is made anew; ``others``: or may have had some time ago."""
+    lost = "permissions, function URL, provisioned concurrency and asynchronous configuration"
+    warnings = []
+    for move in moves:
+        if at.stage is None or move.before is not None:
+            continue
+        alias = f"the alias {stage_name} of function {move.function}"
+        if move.arn in at.stage.aliases:
+            warnings.append(f"{alias} is made again: its {lost} went with the old one and are not back")
+        elif others:
+            warnings.append(f"{alias} is made: if the stage had one before, its {lost} are not back")
+    return warnings
 
 
 def owned_elsewhere(function: LogicalName, arn: FunctionArn, claim: Claim) -> Problem:

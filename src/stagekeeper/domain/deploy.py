@@ -137,7 +137,6 @@ def plan_deploy(wish: DeployWish, facts: DeployFacts) -> Plan | Unchanged | Refu
     there_already = not new if wish.stage is None else _serves(facts.at, release)
     if there_already and not (publishes or aliases.moves or aliases.drops or aliases.forgotten):
         return Unchanged(release)
-    again = [] if stage is None else [move for move in aliases.moves if move.arn in stage.aliases]
     return Plan(
         kind=OperationKind.DEPLOY,
         service=wish.service,
@@ -156,7 +155,7 @@ def plan_deploy(wish: DeployWish, facts: DeployFacts) -> Plan | Unchanged | Refu
         joins={arn: Join(facts.claims.get(arn), claim) for arn, claim in claims.items()},
         way_back=pushed(stage, release),
         overwrite_drift=wish.overwrite_drift,
-        warnings=() if wish.stage is None else tuple(made_again(wish.stage, again)),
+        warnings=() if wish.stage is None else tuple(made_again(facts.at, wish.stage, aliases.moves, others=False)),
     )
 
 

@@ -49,7 +49,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A service's lock: who holds what, and who waits, in order of arrival. ``revision`` counts its writes."""
+    """A service's lock: who holds what, and who waits, in order of arrival. ``revision`` grows with each write."""
 
     holders: tuple[Entry, ...] = ()
     queue: tuple[Entry, ...] = ()

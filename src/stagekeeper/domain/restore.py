@@ -191,8 +191,7 @@ def plan_restore(wish: RestoreWish, chosen: Chosen, facts: RestoreFacts) -> Plan
     served_already = stage is not None and stage.release == release.number and not stage.mixed
     if served_already and not (aliases.moves or aliases.forgotten):
         return Unchanged(release.number, tuple(warnings))
-    if stage is not None:
-        warnings += made_again(wish.stage, aliases.moves)
+    warnings += made_again(facts.at, wish.stage, aliases.moves, others=True)
     return Plan(
         kind=wish.kind,
         service=wish.service,

@@ -16,7 +16,7 @@ from stagekeeper.aws.table import MalformedItem
 from stagekeeper.domain.facts import Absent, Unreadable
 from stagekeeper.domain.lock import GaveUp, Granted, Waiting, seconds_until_next_ask
 from stagekeeper.domain.model import FunctionArn, OperationId, ServiceName
-from stagekeeper.domain.operation import Status
+from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ended
 from stagekeeper.domain.orphans import FunctionFacts, SweepSettings, Verdict, orphans
 from stagekeeper.domain.reach import index, unheld_functions
 from stagekeeper.domain.record import End, OperationRecord
@@ -156,8 +156,9 @@ class _Collector:
         now = self.deps.clock.now()
         match answer:
             case Waiting():
-                entry = next(w for w in self.deps.store.lock(found.service).queue if w.operation_id == self.record.operation_id)
-                return Wait(seconds_until_next_ask(now - entry.since))
+                queue = self.deps.store.lock(found.service).queue
+                since = min((waiter.since for waiter in queue if waiter.operation_id == self.record.operation_id), default=now)
+                return Wait(seconds_until_next_ask(now - since))
             case GaveUp(blockers=blockers):
                 refusal = locked(self.record, found.service, blockers)
                 self.progress = replace(self.progress, troubles=(*self.progress.troubles, (found.service, refusal)))
@@ -231,6 +232,11 @@ class _Collector:
 
 def stopped(deps: Deps, record: OperationRecord, why: str) -> Step:
     """A sweep that cannot go on ends as it is: what it deleted nothing needed, and the next one goes on."""
+    began = record.phase
+    record = deps.journal.supersede(record, Phase.COMPENSATE)
+    if record.collecting is not None:
+        # A deletion of the worker that was cut off may still take effect: nobody is let in before that.
+        deps.clock.sleep(seconds_until_calls_ended(began))
     bodies = Bodies(deps.artifacts)
     deleted = [verdict for verdict in bodies.progress_of(record).done if verdict.remove]
     message = (

@@ -7,15 +7,16 @@ on record now and then, so that a worker that was cut off can be followed by ano
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from stagekeeper.aws import items
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.clock import iso
 from stagekeeper.aws.errors import CallFailed, NotThere
-from stagekeeper.aws.table import Key
+from stagekeeper.aws.journal import ClaimLost
 from stagekeeper.domain.facts import Absent, StageFacts, Unreadable, VersionSeen
-from stagekeeper.domain.model import FunctionArn, Movement, OperationId, ServedAlias, ServiceName, Stage
+from stagekeeper.domain.model import Claim, FunctionArn, LogicalName, Movement, OperationId, ServedAlias, ServiceName, Stage
 from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ended
 from stagekeeper.domain.orphans import FunctionFacts
 from stagekeeper.domain.record import OperationRecord
@@ -130,7 +131,9 @@ def commit_teardown(deps: Deps, record: OperationRecord) -> Step:
         return end
     for stage in deps.store.stages(plan.service):
         deps.journal.forget_stage(record, stage, _last_movement(deps, record, stage))
-    deps.journal.forget_items(record, _keys(deps, plan.service, plan.members))
+    for arn in plan.members:
+        _forget_function(deps, record, plan.service, arn)
+    deps.journal.forget_items(record, deps.store.release_keys(plan.service))
     deps.journal.commit_service_teardown(record, end)
     return end
 
@@ -149,18 +152,24 @@ def _last_movement(deps: Deps, record: OperationRecord, stage: Stage) -> Movemen
     )
 
 
-def _keys(deps: Deps, service: ServiceName, members: Sequence[FunctionArn]) -> list[Key]:
-    """Everything on record of a service but its ledger, its lock and itself.
+def _forget_function(deps: Deps, record: OperationRecord, service: ServiceName, arn: FunctionArn) -> None:
+    """Everything on record of one function, unless another service has it.
 
-    What leads to other items comes after them: a teardown that is cut off in between must find them again.
+    The claim goes after what it protects, and what leads to the function last: a teardown that is cut off in between must find
+    the rest, and nobody else's.
     """
-    keys: list[Key] = []
-    claims = deps.store.claims(members)
-    for arn in members:
-        if arn not in claims or claims[arn].service == service:
-            keys += deps.store.function_keys(arn)
-        keys.append(items.member_key(service, arn))
-    return [*keys, *deps.store.release_keys(service)]
+    claim = deps.store.claims([arn]).get(arn)
+    if claim is None:
+        # It left the service some time ago. Claimed again for the moment, so that nobody else comes in between.
+        claim = Claim(service, deps.store.members(service).get(arn, LogicalName("")))
+        with suppress(ClaimLost):
+            deps.journal.join(record, service, {arn: claim})
+        claim = deps.store.claims([arn])[arn]
+    if claim.service == service:
+        own = items.claim_key(arn)
+        deps.journal.forget_items(record, [key for key in deps.store.function_keys(arn) if key != own])
+        deps.journal.write_claims(record, {arn: (claim, None)})
+    deps.journal.forget_items(record, [items.member_key(service, arn)])
 
 
 def stopped(deps: Deps, record: OperationRecord, why: str) -> Step:

@@ -293,7 +293,7 @@ def test_an_alias_that_a_reset_makes_again_is_named_with_what_is_not_back() -> N
     plan = planned(reset(2, stage(3, 2, api=3)))
     assert moves(plan) == {"api": (3, 2), "worker": (None, 2)}
     (warning,) = plan.warnings
-    assert "the alias dev of function worker is made again" in warning
+    assert "the alias dev of function worker is made: if the stage had one before" in warning
 
 
 # A function that is gone is a change, once.

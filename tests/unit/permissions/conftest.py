@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from moto import mock_aws
 
@@ -31,8 +29,8 @@ def roles(stack: Stack) -> dict[str, str]:
     return roles_of_states(stack.template, load_definition())
 
 
-@pytest.fixture(scope="package")
-def calls() -> Iterator[list[Call]]:
+@pytest.fixture(scope="session")
+def calls() -> list[Call]:
     """Everything that the handlers needed, in all stories."""
     with mock_aws():
-        yield needed()
+        return needed()

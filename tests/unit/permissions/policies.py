@@ -13,9 +13,6 @@ from typing import Any
 
 from .template import Stack, Template
 
-#: Who may take a role, by its trust policy, and what is attached to nothing here but offered to people.
-_HOLDERS = ("AWS::IAM::Role", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy")
-
 
 @dataclass(frozen=True, order=True, slots=True)
 class Grant:
@@ -85,7 +82,9 @@ def _of_statement(stack: Stack, holder: str, statement: Mapping[str, Any]) -> It
         if "*" in action or "?" in action:
             raise LookupError(f"{holder}: name the actions instead of {action}")
         for resource in listed(stack.value(statement["Resource"])):
-            yield Grant(holder, statement["Sid"], action, str(resource), tuple(_conditions(stack, holder, statement)))
+            if not isinstance(resource, str):
+                raise LookupError(f"{holder}: {resource} is not read here")
+            yield Grant(holder, statement["Sid"], action, resource, tuple(_conditions(stack, holder, statement)))
 
 
 def _conditions(stack: Stack, holder: str, statement: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -34,6 +34,7 @@ ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/app/orders-1"
 _TEAM_BUCKET: Final = "team-code-1"
 _NO, _DENIED = "InvalidParameterValueException", "AccessDeniedException"
 _LAYER: Final = f"arn:aws:lambda:{REGION}:580247275435:layer:LambdaInsightsExtension:14"
+_LIKE_PROD: Final[Mapping[str, Any]] = {"from": {"stage": "prod"}}
 _NETWORK: Final = {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
 
 Play = Callable[[RecordedWorld], None]
@@ -91,7 +92,7 @@ def move_a_stage_in_every_way(world: RecordedWorld) -> None:
     ask(world, "deploy", stage=None, functions=world.wishes("three"))
     ask(world, "rollback")
     ask(world, "reset", to={"release": 3})
-    ask(world, "clone", stage="qa", **{"from": {"stage": "prod"}})
+    ask(world, "clone", stage="qa", **_LIKE_PROD)
     ask(world, "configure", settings={"protected": True})
     ask(world, "deploy", functions=world.wishes("three"), outcome="unchanged")
     ask(world, "verify", outcome="unchanged")
@@ -288,6 +289,9 @@ def sweep_what_nothing_needs(world: RecordedWorld) -> None:
     for mode in ("report", "delete"):
         ask(world, "sweep", stage=None, mode=mode, outcome="planned" if mode == "report" else "succeeded")
     ask(world, "sweep", stage=None, service="nobody", outcome="ServiceNotFound")
+    everything = world.begin({"operation": "sweep", "mode": "delete", "rollback_depth": 0})
+    del everything.request["service"]
+    told(everything.run())
 
 
 @story("one two three")

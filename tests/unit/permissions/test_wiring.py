@@ -5,6 +5,7 @@ The project's own template has nothing wrong with it; each sample shows that the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from . import wiring
 from .handlers import load_definition
 from .reasons import WITHOUT_RESOURCES
-from .template import ACCOUNT, REGION, Stack, load, of_type
+from .template import ROOT, Stack, load, of_type
 
 Check = Callable[[Stack], Iterator[str]]
 
@@ -40,7 +41,7 @@ def test_there_is_one_machine_to_look_at(stack: Stack) -> None:
 
 def changed(old: str, new: str) -> Stack:
     """The project's template with one thing wrong."""
-    text = (load.__globals__["ROOT"] / "template.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "template.yaml").read_text(encoding="utf-8")
     assert text.count(old) > 0, f"the template has no {old!r}"
     return Stack(load(text.replace(old, new, 1)))
 
@@ -56,12 +57,12 @@ INVOKED = "                  - !GetAtt MoveFunction.Arn\n"
         ("machine", INVOKED, INVOKED + '                  - "*"\n', r"may start \*, which"),
         ("handlers", "Role: !GetAtt LockRole.Arn", "Role: !GetAtt PlanRole.Arn", "PlanFunction and LockFunction share PlanRole"),
         ("handlers", "      Role: !GetAtt LockRole.Arn\n", "      Policies: []\n", "LockFunction has no role of its own"),
-        ("handlers", "LogGroup: !Ref LockLogs", "LogGroup: !Ref PlanLogs", "LockFunction may write .*LockLogs.*, its log is .*PlanLogs"),
+        ("handlers", "LogGroup: !Ref LockLogs", "LogGroup: !Ref PlanLogs", "LockFunction may write .*, its log is .*PlanLogs"),
         ("handlers", "Service: lambda.amazonaws.com", "Service: ec2.amazonaws.com", "AcceptRole, .* not by lambda.amazonaws.com"),
         (
             "wildcards",
-            "Action: [lambda:GetLayerVersion]\n                Resource: !Sub arn:${AWS::Partition}:lambda:${AWS::Region}:*:layer:*",
-            'Action: [lambda:GetLayerVersion]\n                Resource: "*"',
+            "Resource: !Sub arn:${AWS::Partition}:lambda:${AWS::Region}:*:layer:*",
+            'Resource: "*"',
             r"PublishRole UseLayers: lambda:GetLayerVersion on \*: name its resources",
         ),
         (
@@ -76,5 +77,111 @@ INVOKED = "                  - !GetAtt MoveFunction.Arn\n"
 def test_what_is_wrong_is_seen(check: str, old: str, new: str, sentence: str) -> None:
     told = "\n".join(CHECKS[check](changed(old, new)))
 
-    assert told
-    pytest.approx  # noqa: B018
+    assert re.search(sentence, told), told
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        ({"Resource": "arn:aws:states:::dynamodb:putItem"}, "state New calls arn:aws:states:::dynamodb:putItem"),
+        ({"Resource": "arn:aws:states:::lambda:invoke", "Arguments": {"FunctionName": "${Other}"}}, "has 0 grants to start"),
+    ],
+)
+def test_a_state_that_calls_something_new_is_seen(state: dict[str, Any], sentence: str) -> None:
+    template = load()
+    template["Resources"]["Operation"]["Properties"]["DefinitionSubstitutions"]["Other"] = {"GetAtt": "OtherFunction.Arn"}
+    template["Resources"]["OtherFunction"] = {"Type": "AWS::Serverless::Function"}
+    definition = {"States": {**DEFINITION["States"], "New": {"Type": "Task", **state}}}
+
+    told = "\n".join(wiring.of_machine(Stack(template), definition))
+
+    assert sentence in told
+
+
+# Rules and schedules: as they must look.
+
+RULES = """
+Resources:
+  Worker: {Type: "AWS::Serverless::Function"}
+  Machine: {Type: "AWS::Serverless::StateMachine"}
+  Ended:
+    Type: AWS::Events::Rule
+    Properties:
+      Targets:
+        - {Id: worker, Arn: !GetAtt Worker.Arn}
+        - {Id: machine, Arn: !Ref Machine, RoleArn: !GetAtt Starter.Arn}
+  EndedMayCall:
+    Type: AWS::Lambda::Permission
+    Properties:
+      FunctionName: !Ref Worker
+      Action: lambda:InvokeFunction
+      Principal: events.amazonaws.com
+      SourceArn: !GetAtt Ended.Arn
+  Starter:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Statement: [{Effect: Allow, Principal: {Service: events.amazonaws.com}, Action: "sts:AssumeRole"}]
+      Policies:
+        - PolicyDocument:
+            Statement: [{Sid: Start, Effect: Allow, Action: "states:StartExecution", Resource: !Ref Machine}]
+"""
+SCHEDULES = """
+Resources:
+  Machine: {Type: "AWS::Serverless::StateMachine"}
+  Other: {Type: "AWS::Serverless::StateMachine"}
+  Daily:
+    Type: AWS::Scheduler::Schedule
+    Properties:
+      Target: {Arn: !Ref Machine, RoleArn: !GetAtt Starter.Arn}
+  Starter:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Statement: [{Effect: Allow, Principal: {Service: scheduler.amazonaws.com}, Action: "sts:AssumeRole"}]
+      Policies:
+        - PolicyDocument:
+            Statement: [{Sid: Start, Effect: Allow, Action: "states:StartExecution", Resource: !Ref Machine}]
+"""
+
+
+@pytest.mark.parametrize(("check", "sample"), [("rules", RULES), ("schedules", SCHEDULES)])
+def test_one_that_is_right_is_right(check: str, sample: str) -> None:
+    assert list(CHECKS[check](Stack(load(sample)))) == []
+
+
+@pytest.mark.parametrize(
+    ("check", "old", "new", "sentence"),
+    [
+        ("rules", "SourceArn: !GetAtt Ended.Arn", "SourceAccount: !Ref AWS::AccountId", "rule Ended calls .*Worker, but no"),
+        (
+            "rules",
+            "SourceArn: !GetAtt Ended.Arn",
+            "SourceAccount: !Ref AWS::AccountId",
+            "permission EndedMayCall has no SourceArn",
+        ),
+        (
+            "rules",
+            "SourceArn: !GetAtt Ended.Arn",
+            "SourceArn: arn:aws:events:x:1:rule/Other",
+            "rule Ended calls .*Worker, but no",
+        ),
+        ("rules", "Principal: events.amazonaws.com", "Principal: s3.amazonaws.com", "rule Ended calls .*Worker, but no"),
+        ("rules", "FunctionName: !Ref Worker", "FunctionName: Another", "rule Ended calls .*Worker, but no"),
+        ("rules", ", RoleArn: !GetAtt Starter.Arn", "", "rule Ended has no role to start .*Machine with"),
+        ("rules", "{Service: events.amazonaws.com}", "{Service: lambda.amazonaws.com}", "not by events.amazonaws.com alone"),
+        ("rules", "Resource: !Ref Machine", 'Resource: "*"', "Starter, .* rule Ended, has 0 grants to start .*Machine"),
+        ("schedules", ", RoleArn: !GetAtt Starter.Arn", "", "schedule Daily has no role to start .*Machine with"),
+        ("schedules", "scheduler.amazonaws.com", "events.amazonaws.com", "not by scheduler.amazonaws.com alone"),
+        ("schedules", "Resource: !Ref Machine", "Resource: !Ref Other", "Starter, .* schedule Daily, has 0 grants"),
+        ("schedules", "Resource: !Ref Machine", "Resource: [!Ref Machine, !Ref Other]", "may start .*Other, which nothing"),
+        ("schedules", "states:StartExecution", "states:DescribeExecution", "schedule Daily, has 0 grants to start"),
+    ],
+)
+def test_one_that_is_wrong_is_seen(check: str, old: str, new: str, sentence: str) -> None:
+    sample = {"rules": RULES, "schedules": SCHEDULES}[check]
+    assert old in sample
+
+    told = "\n".join(CHECKS[check](Stack(load(sample.replace(old, new, 1)))))
+
+    assert re.search(sentence, told), told
