@@ -26,7 +26,7 @@ setup: .venv/.ready .tools/ministack/.ready .tools/sam/.ready
 	@touch $@
 
 demo: setup
-	@.venv/bin/python examples/orders/demo.py
+	@.venv/bin/python -m examples.orders.demo
 
 # A worker for each of two cores. A file's tests stay together, since they share what takes long to make.
 TWO = --numprocesses 2 --dist loadfile

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+# Run as a script, it finds nothing of the checkout by itself. The page and the tests read the template the same way.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-TEMPLATE = Path(__file__).resolve().parents[1] / "template.yaml"
+from tests.unit.permissions.policies import documents, listed
+from tests.unit.permissions.template import load
 
 INTRODUCTION = """\
 # Permissions
@@ -72,42 +73,17 @@ PURPOSE = {
 }
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms: `!Ref x` becomes {"Ref": "x"}."""
-
-
-def _short_form(loader: _Loader, function: str, node: yaml.Node) -> dict[str, Any]:
-    if isinstance(node, yaml.ScalarNode):
-        return {function: loader.construct_scalar(node)}
-    if isinstance(node, yaml.SequenceNode):
-        return {function: loader.construct_sequence(node, deep=True)}
-    assert isinstance(node, yaml.MappingNode)  # noqa: S101 - YAML has no fourth kind
-    return {function: loader.construct_mapping(node, deep=True)}
-
-
-_Loader.add_multi_constructor("!", _short_form)
-
-
 def page(template: dict[str, Any]) -> str:
     """The whole page. Raises KeyError for a grant whose purpose is not written down above."""
     lines = [INTRODUCTION]
-    for name, document in _documents(template["Resources"]):
+    for name, document in documents(template):
         lines += [f"## {name}", "", "| grant | actions | on | for |", "|---|---|---|---|"]
         for statement in document["Statement"]:
-            actions = ", ".join(f"`{action}`" for action in _list(statement["Action"]))
-            resources = ", ".join(f"`{_spelled(resource)}`" for resource in _list(statement["Resource"]))
+            actions = ", ".join(f"`{action}`" for action in listed(statement["Action"]))
+            resources = ", ".join(f"`{_spelled(resource)}`" for resource in listed(statement["Resource"]))
             lines.append(f"| {statement['Sid']} | {actions} | {resources} | {PURPOSE[statement['Sid']]} |")
         lines.append("")
     return "\n".join(lines)
-
-
-def _documents(resources: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, resource in resources.items():
-        properties = resource.get("Properties", {})
-        if resource["Type"] in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
-            yield name, properties["PolicyDocument"]
-        for policy in properties.get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
-            yield name, policy["PolicyDocument"]
 
 
 def _spelled(resource: Any) -> str:
@@ -127,9 +103,5 @@ def _spelled(resource: Any) -> str:
     return re.sub(r"\$\{([\w.]+)\}", r"\1", text)
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
 if __name__ == "__main__":
-    sys.stdout.write(page(yaml.load(TEMPLATE.read_text(encoding="utf-8"), _Loader)))  # noqa: S506 - a SafeLoader
+    sys.stdout.write(page(load()))

@@ -62,9 +62,6 @@ def _with_sha256(service: Service, of: bytes) -> dict[str, Any]:
 
 
 CASES = {
-    "a rollback of a service that is not there": Case(
-        "ServiceNotFound", lambda _: {"operation": "rollback", "service": "nobody", "stage": "dev"}, ("nobody",)
-    ),
     "a rollback of a stage that is not there": Case("StageNotFound", lambda s: s.request("rollback", "qa"), ("qa",)),
     "a partial deploy of a stage that is not there": Case(
         "StageNotFound", lambda s: s.request("deploy", "qa", functions=s.wishes(), partial=True), ("qa",)
@@ -134,30 +131,38 @@ CASES = {
         "InvalidRequest", lambda s: _deploy(s, b={"function_name": s.functions["a"]}), ("a", "b")
     ),
 }
-NOBODY = "nobody"
-CASES |= {
-    f"{what} of a service that is not there": Case("ServiceNotFound", lambda _, request=request: request, (NOBODY,))
-    for what, request in {
-        "a reset": {"operation": "reset", "service": NOBODY, "stage": "dev", "to": {"release": 1}},
-        "a clone": {"operation": "clone", "service": NOBODY, "stage": "jane", "from": {"stage": "dev"}},
-        "a teardown of a stage": {"operation": "teardown", "service": NOBODY, "stage": "dev"},
-        "a teardown": {"operation": "teardown", "service": NOBODY, "confirm": NOBODY},
-        "a sweep's report": {"operation": "sweep", "service": NOBODY},
-        "a sweep": {"operation": "sweep", "service": NOBODY, "mode": "delete"},
-        "settings": {"operation": "configure", "service": NOBODY, "stage": "dev", "settings": {"protected": True}},
-        "a verification": {"operation": "verify", "service": NOBODY},
-        "a verification of a stage": {"operation": "verify", "service": NOBODY, "stage": "dev"},
-    }.items()
+#: Requests for a service that was never deployed.
+NOBODY: dict[str, dict[str, Any]] = {
+    "a rollback": {"operation": "rollback", "stage": "dev"},
+    "a reset": {"operation": "reset", "stage": "dev", "to": {"release": 1}},
+    "a clone": {"operation": "clone", "stage": "jane", "from": {"stage": "dev"}},
+    "a teardown of a stage": {"operation": "teardown", "stage": "dev"},
+    "a teardown": {"operation": "teardown", "confirm": "nobody"},
+    "a sweep's report": {"operation": "sweep"},
+    "a sweep": {"operation": "sweep", "mode": "delete"},
+    "settings": {"operation": "configure", "stage": "dev", "settings": {"protected": True}},
+    "a verification": {"operation": "verify"},
+    "a verification of a stage": {"operation": "verify", "stage": "dev"},
 }
 
 
-@pytest.mark.parametrize("dry_run", [False, True], ids=["", "dry run"])
+def _of_nobody(what: str) -> Case:
+    return Case("ServiceNotFound", lambda _: {"service": "nobody", **NOBODY[what]}, ("nobody",))
+
+
+CASES |= {f"{what} of a service that is not there": _of_nobody(what) for what in NOBODY}
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_it_is_refused_and_changes_nothing(orders: Service, name: str, dry_run: bool) -> None:
+def test_it_is_refused_and_changes_nothing(orders: Service, name: str) -> None:
+    """Neither does a dry run of it, which is refused as well."""
     case = CASES[name]
     request = case.request(orders)
+    dry_run = orders.plane.start({**request, "dry_run": True})
 
-    refused(orders, {**request, "dry_run": True} if dry_run else request, case.code, *case.named)
+    refused(orders, request, case.code, *case.named)
+
+    assert orders.plane.wait(dry_run).error == case.code
 
 
 def test_a_sha256_that_is_right_is_no_reason_to_refuse(new_service: NewService) -> None:

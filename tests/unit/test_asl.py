@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-import yaml
 
 from stagekeeper.domain.lock import seconds_until_next_ask
 from stagekeeper.domain.operation import OperationKind, Status
@@ -24,30 +23,15 @@ from stagekeeper.domain.record import Failed, Succeeded
 from stagekeeper.engine import step
 from tests.adapters.records import RECORD
 
+from .permissions.template import load
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "src/statemachine/operation.asl.json").read_text()
 MACHINE: dict[str, Any] = json.loads(TEXT)
 STATES: dict[str, dict[str, Any]] = MACHINE["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 each_task = pytest.mark.parametrize("name", sorted(TASKS))
-
-
-class _Loader(yaml.SafeLoader):
-    """CloudFormation's short forms, as far as this file needs them: `!GetAtt A.B` as `{"GetAtt": "A.B"}`."""
-
-
-def _short_form(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, Any]:
-    if isinstance(node, yaml.ScalarNode):
-        return {tag: loader.construct_scalar(node)}
-    if isinstance(node, yaml.SequenceNode):
-        return {tag: loader.construct_sequence(node, deep=True)}
-    assert isinstance(node, yaml.MappingNode)
-    return {tag: loader.construct_mapping(node, deep=True)}
-
-
-_Loader.add_multi_constructor("!", _short_form)
-
-TEMPLATE: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)  # noqa: S506  # a SafeLoader
+TEMPLATE: dict[str, Any] = load()
 SUBSTITUTIONS: dict[str, Any] = TEMPLATE["Resources"]["Operation"]["Properties"]["DefinitionSubstitutions"]
 
 

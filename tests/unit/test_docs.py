@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 import boto3
 import pytest
 import typer
-import yaml
 from botocore import xform_name
 from rich.console import Console
 
@@ -43,9 +41,9 @@ from stagekeeper.handlers import request as requests
 from stagekeeper.handlers import request_forms as forms
 
 from .pages import PAGES, README, ROOT, anchors, blocks, codes, commands, links, section, tables, text
+from .permissions.template import load
 
-PERMISSIONS = runpy.run_path(str(ROOT / "docs" / "permissions.py"))
-TEMPLATE: dict[str, Any] = yaml.load(text(ROOT / "template.yaml"), PERMISSIONS["_Loader"])  # noqa: S506 - a SafeLoader
+TEMPLATE: dict[str, Any] = load()
 EVENTS = {path.name: json.loads(text(path)) for path in (ROOT / "events").glob("*.json")}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

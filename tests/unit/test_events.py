@@ -9,7 +9,18 @@ import pytest
 
 from stagekeeper.domain.facts import Absent, Unreadable
 from stagekeeper.domain.refusal import Refusal
-from stagekeeper.domain.request import DeployRequest, DocumentRef, Request, RollbackRequest
+from stagekeeper.domain.request import (
+    CloneRequest,
+    ConfigureRequest,
+    DeployRequest,
+    DocumentRef,
+    Request,
+    ResetRequest,
+    RollbackRequest,
+    SweepRequest,
+    TeardownRequest,
+    VerifyRequest,
+)
 from stagekeeper.engine.compensate import CutOff
 from stagekeeper.handlers import compensate
 from stagekeeper.handlers.request import parse
@@ -65,9 +76,11 @@ def test_there_is_no_other_event() -> None:
     assert {path.name for path in FOLDER.iterdir()} == known
 
 
-def test_accept_and_dry_run_get_requests_as_the_machine_does() -> None:
+def test_the_states_that_get_the_request_get_it_as_the_machine_does() -> None:
     assert event("accept.json")["request"] == event("start-deploy.json")
     assert event("dry_run.json")["request"] == event("start-dry-run.json")
+    # A verification has no record, so that this one can be invoked alone.
+    assert event("inspect.json")["request"] == event("start-verify.json")
 
 
 def test_compensate_is_told_which_state_was_cut_off() -> None:
@@ -108,3 +121,25 @@ def test_how_far_a_rollback_event_goes_back(name: str, release: int | None, step
 
     assert isinstance(rollback, RollbackRequest)
     assert (rollback.release, rollback.steps) == (release, steps)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "members"),
+    [
+        ("reset", ResetRequest, {"stage": "dev", "to": 7}),
+        ("reset-to-stage", ResetRequest, {"stage": "qa", "to": "prod"}),
+        ("clone", CloneRequest, {"stage": "jane", "like": "prod"}),
+        ("teardown", TeardownRequest, {"stage": "jane", "confirm": None}),
+        ("teardown-service", TeardownRequest, {"stage": None, "confirm": "orders"}),
+        ("sweep-report", SweepRequest, {"delete": False, "keep": None, "rollback_depth": None, "grace_hours": None}),
+        ("sweep-delete", SweepRequest, {"delete": True, "keep": 1, "rollback_depth": 3, "grace_hours": 48}),
+        ("configure", ConfigureRequest, {"stage": "prod", "protected": True, "description": "what customers use"}),
+        ("verify", VerifyRequest, {"stage": None}),
+    ],
+)
+def test_what_the_other_events_ask_for(name: str, kind: type[Request], members: dict[str, object]) -> None:
+    asked = request(event(f"start-{name}.json"))
+
+    assert isinstance(asked, kind)
+    assert {member: getattr(asked, member) for member in members} == members
+    assert asked.service == "orders"

@@ -154,6 +154,13 @@ def take_code_and_documents_from_everywhere(world: RecordedWorld) -> None:
     ask(world, "deploy", functions={"a": missing}, partial=True, outcome="ArtifactMissing")
 
 
+@story("one")
+def take_code_from_an_artifact_bucket_that_keeps_no_versions_any_more(world: RecordedWorld) -> None:
+    """Somebody suspended its versioning: what is uploaded from then on has no version to name."""
+    world.keep_object_versions("Suspended")
+    ask(world, "deploy", functions=world.wishes("two"))
+
+
 @story()
 def take_images(world: RecordedWorld) -> None:
     registry: Any = boto3.client("ecr", region_name=REGION)

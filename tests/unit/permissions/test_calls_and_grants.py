@@ -69,6 +69,18 @@ def test_every_grant_is_used_or_has_its_reason(
     assert not idle, "template.yaml grants what nothing needs\n" + "\n".join(sorted(map(str, idle)))
 
 
+def test_the_whole_artifact_bucket_is_for_what_people_put_there(
+    calls: list[Call], granted: list[Grant], roles: dict[str, str]
+) -> None:
+    """The product's own keys begin with prefixes that can be named; those of code and documents are anybody's choice."""
+    whole = {grant for grant in granted if grant.resource == f"arn:aws:s3:::{BUCKET}/*"}
+    peoples = [call for call in calls if call.need.resource.startswith(f"arn:aws:s3:::{BUCKET}/code/")]
+    used = {grant for call in peoples for grant in allowing(whole, roles[call.state], call.need)}
+
+    assert whole
+    assert whole - used == set()
+
+
 def test_every_reason_is_for_a_grant_that_no_call_shows(
     stack: Stack, calls: list[Call], granted: list[Grant], roles: dict[str, str]
 ) -> None:
