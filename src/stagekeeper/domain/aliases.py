@@ -165,17 +165,21 @@ def drift(
     return Problem(Code.DRIFTED, sentence, f"{arn}:{stage_name}: recorded {recorded}, found {found}")
 
 
-def made_again(at: StageFacts, stage_name: StageName, moves: Iterable[Move], *, others: bool) -> list[str]:
-    """What is lost where an alias that the stage has on record is made anew; ``others``: or may have had some time ago."""
+def made_again(at: StageFacts, stage_name: StageName, moves: Iterable[Move], *, there_before: bool | None) -> list[str]:
+    """What is lost where an alias that the stage once had is made anew.
+
+    Those on record were there before. ``there_before`` says it of the others: a rollback goes where the stage has been (True), a
+    deploy brings new functions (False), of a reset nobody knows (None).
+    """
     lost = "permissions, function URL, provisioned concurrency and asynchronous configuration"
     warnings = []
     for move in moves:
         if at.stage is None or move.before is not None:
             continue
         alias = f"the alias {stage_name} of function {move.function}"
-        if move.arn in at.stage.aliases:
+        if there_before or move.arn in at.stage.aliases:
             warnings.append(f"{alias} is made again: its {lost} went with the old one and are not back")
-        elif others:
+        elif there_before is None:
             warnings.append(f"{alias} is made: if the stage had one before, its {lost} are not back")
     return warnings
 

@@ -155,7 +155,7 @@ def plan_deploy(wish: DeployWish, facts: DeployFacts) -> Plan | Unchanged | Refu
         joins={arn: Join(facts.claims.get(arn), claim) for arn, claim in claims.items()},
         way_back=pushed(stage, release),
         overwrite_drift=wish.overwrite_drift,
-        warnings=() if wish.stage is None else tuple(made_again(facts.at, wish.stage, aliases.moves, others=False)),
+        warnings=() if wish.stage is None else tuple(made_again(facts.at, wish.stage, aliases.moves, there_before=False)),
     )
 
 

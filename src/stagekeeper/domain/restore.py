@@ -191,7 +191,8 @@ def plan_restore(wish: RestoreWish, chosen: Chosen, facts: RestoreFacts) -> Plan
     served_already = stage is not None and stage.release == release.number and not stage.mixed
     if served_already and not (aliases.moves or aliases.forgotten):
         return Unchanged(release.number, tuple(warnings))
-    warnings += made_again(facts.at, wish.stage, aliases.moves, others=True)
+    there_before = True if wish.kind is OperationKind.ROLLBACK else None
+    warnings += made_again(facts.at, wish.stage, aliases.moves, there_before=there_before)
     return Plan(
         kind=wish.kind,
         service=wish.service,
@@ -252,8 +253,8 @@ def _usable_version(
             return None
         case Absent():
             sentence = (
-                f"Version {version} of function {name} ({part.arn}), which r{release} needs, was deleted behind our back. "
-                "Deploy that content again, or choose another release."
+                f"Version {version} of function {name} ({part.arn}), which r{release} needs, is not there any more: a sweep "
+                "collected it, or somebody deleted it. Deploy that content again, or choose another release."
             )
         case VersionSeen(state="Failed"):
             sentence = (

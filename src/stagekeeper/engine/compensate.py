@@ -70,8 +70,7 @@ def compensate(deps: Deps, operation_id: OperationId, cut_off: CutOff | None) ->
         case Status.CONVERGING if record.kind is OperationKind.TEARDOWN:
             return teardown.stopped(deps, record, _stopped_by(cut_off))
         case Status.CONVERGING:
-            why = "it lost its worker" if cut_off is None else _internal(cut_off)
-            failure = Refusal(Code.COMPENSATED, why)
+            failure = Refusal(Code.COMPENSATED, _stopped_by(cut_off))
             record = deps.journal.record_failure(record, failure, calls_ended=False, moved=record.moved)
         case Status.COMPENSATING:
             pass
@@ -85,7 +84,7 @@ def _internal(cut_off: CutOff) -> str:
 
 
 def _stopped_by(cut_off: CutOff | None) -> str:
-    return "it lost its worker." if cut_off is None else _sentence(_internal(cut_off))
+    return "It lost its worker." if cut_off is None else _sentence(_internal(cut_off))
 
 
 def _sentence(text: str) -> str:

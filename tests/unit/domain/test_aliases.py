@@ -194,21 +194,21 @@ def test_record_and_aws_that_agree_are_no_drift() -> None:
 def test_what_hung_on_an_alias_that_is_made_again_is_named() -> None:
     """Its event source mappings are not lost: AWS keeps them, and they find the alias again."""
     had = stage_facts(stage(1, api=1), "api")
-    lost = made_again(had, DEV, decide(ON_1, Absent(), overwrite=True).moves, others=False)
+    lost = made_again(had, DEV, decide(ON_1, Absent(), overwrite=True).moves, there_before=False)
     assert lost == [
         "the alias dev of function api is made again: its permissions, function URL, provisioned concurrency and asynchronous "
         "configuration went with the old one and are not back"
     ]
-    assert made_again(had, DEV, decide(ON_1, None).moves, others=True) == []
+    assert made_again(had, DEV, decide(ON_1, None).moves, there_before=True) == []
 
 
 def test_an_alias_that_the_record_does_not_have_may_have_been_there_before() -> None:
     had_others = stage_facts(stage(1, worker=1), "api")
     made = decide(None, Absent()).moves
-    (warning,) = made_again(had_others, DEV, made, others=True)
+    (warning,) = made_again(had_others, DEV, made, there_before=None)
     assert "is made: if the stage had one before" in warning
-    assert made_again(had_others, DEV, made, others=False) == []
-    assert made_again(stage_facts(None, "api"), DEV, made, others=True) == []
+    assert made_again(had_others, DEV, made, there_before=False) == []
+    assert made_again(stage_facts(None, "api"), DEV, made, there_before=True) == []
 
 
 # Refusals.

@@ -159,7 +159,7 @@ def test_the_codes_come_in_the_contracts_order(at: Stage | None, last_release: i
             "r2",
             ("has no version with r2's content any more: it was collected", "Deploy that content"),
         ),
-        (Absent(), Code.VERSION_MISSING, "2", ("Version 2 of function worker", "deleted behind our back", "Deploy that content")),
+        (Absent(), Code.VERSION_MISSING, "2", ("Version 2 of function worker", "is not there any more", "Deploy that content")),
         (seen(2, "Failed"), Code.VERSION_MISSING, "2", ("Version 2 of function worker", "state Failed", "another release")),
     ],
     ids=["collected", "deleted", "failed"],
