@@ -10,7 +10,7 @@ import pytest
 
 from stagekeeper.embedded import deploy, instance
 
-from .plane import ControlPlane
+from .plane import ControlPlane, unique
 from .service import ROLE, Service
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +45,7 @@ def _make_role(plane: ControlPlane) -> None:
 def eager(plane: ControlPlane) -> ControlPlane:
     """A second control plane in the same account, with a table of its own. Its sweeps leave nothing that they may take."""
     parameters = {"Keep": "0", "RollbackDepth": "0", "GraceHours": "0"}
-    formation, name = plane.client("cloudformation"), "eager"
+    formation, name = plane.client("cloudformation"), unique("eager")
     (first,) = formation.describe_stacks(StackName=plane.stack)["Stacks"]
     given = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in first["Parameters"]} | parameters
     formation.create_stack(

@@ -195,6 +195,9 @@ class ControlPlane:
     def until_holds_lock(self, service: str, operation_id: str) -> None:
         self._until(lambda: operation_id in (self.item(f"SERVICE#{service}", "LOCK") or {"holders": {}})["holders"])
 
+    def until_waits(self, service: str, operation_id: str) -> None:
+        self._until(lambda: operation_id in str((self.item(f"SERVICE#{service}", "LOCK") or {"queue": []})["queue"]))
+
     def until_status(self, operation_id: str, status: str) -> None:
         self._until(lambda: self.operation(operation_id).get("status") == status)
 
@@ -230,6 +233,21 @@ class ControlPlane:
         return whole
 
     # Misfortune.
+
+    @contextlib.contextmanager
+    def somebody_holds(self, service: str, *slots: str) -> Iterator[str]:
+        """While inside, an operation that nobody sees the end of holds slots of the service's lock; its name."""
+        name, key = unique("somebody"), f"SERVICE#{service}"
+        lock = self.item(key, "LOCK")
+        assert lock is not None
+        entry = {"operation_id": name, "operation": "deploy", "slots": set(slots), "since": 0, "gives_up_at": 0}
+        self.put_item({**lock, "holders": {name: entry}, "revision": lock["revision"] + 1})
+        try:
+            yield name
+        finally:
+            lock = self.item(key, "LOCK")
+            assert lock is not None
+            self.put_item({**lock, "holders": {}, "revision": lock["revision"] + 1})
 
     @contextlib.contextmanager
     def denied(self, role: str, action: str, *resources: str) -> Iterator[None]:

@@ -80,6 +80,29 @@ def test_who_does_not_wait_long_enough_is_told_who_is_in_the_way(orders: Service
     orders.assert_agreement(stage)
 
 
+def test_every_operation_needs_the_stage_that_it_is_about(orders: Service) -> None:
+    """But for those that only look. A teardown and a sweep let nobody else in, whatever the stage."""
+    waits: dict[str, dict[str, Any]] = {
+        "rollback": {"stage": "prod"},
+        "reset": {"stage": "prod", "to": {"release": 1}},
+        "clone": {"stage": "prod", "from": {"stage": "dev"}},
+        "configure": {"stage": "prod", "settings": {"protected": True}},
+        "teardown": {"stage": "dev"},
+    }
+    plane, before = orders.plane, orders.record("prod")
+    with plane.somebody_holds(orders.name, "stage:prod") as holder:
+        ended = [plane.run({**orders.request(name, None, lock_wait_seconds=0), **fields}) for name, fields in waits.items()]
+        looks = [plane.run(orders.request("verify", None)), plane.run(orders.request("rollback", "prod", dry_run=True))]
+        other = plane.run(orders.request("configure", "dev", settings={"protected": True}, lock_wait_seconds=0))
+
+    assert [each.error for each in ended] == ["Locked"] * len(waits)
+    assert all(holder in each.cause["message"] and holder in each.cause["blockers"][0] for each in ended)
+    assert [each.status for each in looks] == ["SUCCEEDED", "SUCCEEDED"]
+    # Of another stage, so it is not in the way; that there is no such stage is found out under the lock.
+    assert other.error == "StageNotFound"
+    assert orders.record("prod") == before
+
+
 def test_prod_rolls_back_while_dev_deploys(orders: Service) -> None:
     plane, stage = orders.plane, unique("dev")
 

@@ -5,7 +5,6 @@ On a control plane of its own, whose parameters keep nothing: what a case wants 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -141,7 +140,7 @@ def event_source_mapping(service: Service, qualifier: str) -> str:
     return f"{mapping['UUID']} ({source})"
 
 
-# What stays, by settings. None of these deletes anything.
+# What stays, by settings.
 
 
 @pytest.mark.parametrize(
@@ -190,28 +189,6 @@ def test_a_dry_run_writes_nothing(orders: Service, mode: str) -> None:
 # What holds a sweep up.
 
 
-def test_a_stage_that_somebody_works_on_is_waited_for(orders: Service) -> None:
-    key = f"SERVICE#{orders.name}"
-    lock = orders.plane.item(key, "LOCK")
-    assert lock is not None
-    entry = {"operation_id": "a-deploy", "operation": "deploy", "slots": {"stage:dev"}, "since": 0, "gives_up_at": 0}
-    orders.plane.put_item({**lock, "holders": {"a-deploy": entry}})
-
-    impatient = orders.run("sweep", None, mode="delete", keep=4, lock_wait_seconds=0)
-    assert (impatient.status, impatient.error) == ("FAILED", "Locked"), impatient.output
-    assert "a-deploy" in impatient.told
-    waiting = orders.plane.start(orders.request("sweep", None, mode="delete", keep=4))
-    while not (waited := orders.plane.item(key, "LOCK") or {})["queue"]:
-        time.sleep(0.1)
-    assert orders.versions("a") == list("12345")
-    orders.plane.put_item({**waited, "holders": {}, "revision": waited["revision"] + 1})
-
-    ended = orders.plane.wait(waiting)
-
-    assert (ended.status, orders.plane.waited(waiting)) == ("SUCCEEDED", True), ended.cause
-    assert (orders.plane.item(key, "LOCK") or {})["holders"] == {}
-
-
 @pytest.mark.parametrize(
     ("action", "named"),
     [
@@ -247,10 +224,30 @@ def test_a_record_of_another_schema_is_not_understood(orders: Service) -> None:
     orders.plane.put_item(record)
 
 
+def test_a_stage_that_somebody_works_on_is_waited_for(new_service: NewSwept) -> None:
+    service = new_service("a")
+    for text in ("one", "two"):
+        service.deploy_text("dev", text)
+    plane, request, name = service.plane, service.request("sweep", None, mode="delete"), unique("sweep")
+
+    with plane.somebody_holds(service.name, "stage:dev") as holder:
+        impatient = plane.run({**request, "lock_wait_seconds": 0})
+        waiting = plane.start(request, name)
+        plane.until_waits(service.name, name)
+        assert service.versions("a") == ["1", "2"]
+
+    assert (impatient.status, impatient.error) == ("FAILED", "Locked"), impatient.output
+    assert holder in impatient.told
+    ended = plane.wait(waiting)
+    assert (ended.status, plane.waited(waiting)) == ("SUCCEEDED", True), ended.cause
+    assert (numbers(ended.output), service.versions("a")) == (["1"], ["2"])
+
+
 # What a sweep leaves behind it.
 
 
 def test_what_was_swept_is_missing_until_its_content_is_deployed_again(orders: Service) -> None:
+    """The only case that deletes anything of this service, and the last one with it."""
     output = orders.does("sweep", mode="delete", rollback_depth=2)
     assert (numbers(output), orders.versions("a")) == (["1", "2"], ["3", "4", "5"])
     orders.assert_agreement("dev")

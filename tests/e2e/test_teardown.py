@@ -179,6 +179,7 @@ def test_a_service_goes_with_everything_but_its_ledger_and_can_come_back(new_ser
     plane, theirs = service.plane, {"FunctionName": service.functions["a"], "Name": "theirs"}
     plane.client("lambda").create_alias(**theirs, FunctionVersion="1")
     publish_as_stranger(service, "b", "four")
+    permit(service, "a", "dev", "from-bus")
     for confirm in ({}, {"confirm": "dev"}, {"confirm": service.name.upper()}):
         refused(service, service.request("teardown", None, **confirm), "ConfirmationRequired", "dev", "prod", service.name)
     planned = service.does("teardown", confirm=service.name, dry_run=True)
@@ -188,6 +189,8 @@ def test_a_service_goes_with_everything_but_its_ledger_and_can_come_back(new_ser
 
     assert (output["outcome"], output["stage"], output["release"], output["previous_release"]) == ("succeeded", None, None, None)
     assert (planned["changes"], planned["sweep"]) == (output["changes"], output["sweep"])
+    (warning,) = output["warnings"]
+    assert f"{service.arn('a')}:dev is gone for permission from-bus" in warning
     assert {(function, action) for function, action, *_ in lines(output)} == {
         (function, action) for function in ("a", "b") for action in ("delete_alias", "delete_version")
     }

@@ -71,16 +71,10 @@ def test_every_alias_that_differs_is_named_and_none_is_touched(orders: Service) 
 
 
 def test_it_waits_for_nobody(orders: Service) -> None:
-    """Somebody has the whole lock: whoever asks for it has to wait, but only a look is taken here."""
-    key = f"SERVICE#{orders.name}"
-    lock = orders.plane.item(key, "LOCK")
-    assert lock is not None
-    held = {"operation_id": "somebody", "operation": "sweep", "slots": {"collect"}, "since": 0, "gives_up_at": 0}
-    orders.plane.put_item({**lock, "holders": {"somebody": held}})
+    """Whoever asks for anything of this lock has to wait, but only a look is taken here."""
+    with orders.plane.somebody_holds(orders.name, "collect"):
+        ended = orders.run("verify", None)
 
-    ended = orders.run("verify", None)
-
-    orders.plane.put_item(lock)
     assert (ended.status, orders.plane.waited(ended.arn)) == ("SUCCEEDED", False)
 
 
