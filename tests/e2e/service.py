@@ -200,6 +200,8 @@ def publish_as_stranger(service: Service, logical: str, text: str) -> str:
     updated = service.plane.client("lambda").update_function_code(
         FunctionName=service.functions[logical], ZipFile=zip_of(text), Publish=True
     )
+    # $LATEST gets a new RevisionId when the update is over.
+    settled(service.plane, service.functions[logical])
     return str(updated["Version"])
 
 

@@ -39,8 +39,10 @@ def where_it_shows(plane: ControlPlane, secret: str, ended: Ended) -> set[str]:
 def logs(plane: ControlPlane) -> str:
     """Every line of every log group of the stack."""
     client = plane.client("logs")
-    groups = client.describe_log_groups()["logGroups"]
-    ours = [group["logGroupName"] for group in groups if "stagekeeper" in group["logGroupName"]]
+    # 50 a page, and every function that a case ever called has one.
+    pages_of_groups = client.get_paginator("describe_log_groups").paginate()
+    groups = [group["logGroupName"] for page in pages_of_groups for group in page["logGroups"]]
+    ours = [name for name in groups if "stagekeeper" in name]
     pages = (page for group in ours for page in client.get_paginator("filter_log_events").paginate(logGroupName=group))
     return "\n".join(event["message"] for page in pages for event in page["events"])
 

@@ -190,7 +190,8 @@ class Store:
         for uuid in [uuid for uuid, end in self.mappings_end.items() if end <= now]:
             del self.mappings[uuid], self.mappings_end[uuid]
         for function in self.functions.values():
-            for version in function.all_versions():
+            # Not sorted: of all that a call does, this comes to every version there is.
+            for version in (function.latest, *function.versions.values()):
                 if version.settles_at is not None and version.settles_at <= now:
                     self._finish(version)
 

@@ -21,6 +21,10 @@ class Unanswered(CallFailed):
     """
 
 
+class Throttled(CallFailed):
+    """AWS was asked too often, also after all patience: nothing happened, and it may be asked again later."""
+
+
 class PreconditionFailed(CallFailed):
     """The thing is no longer as it was when it was looked at (412)."""
 
@@ -61,6 +65,8 @@ def translated(what: str, error: ClientError | BotoCoreError) -> CallFailed:
     why = spelled(error)
     if not isinstance(error, ClientError):
         return CallFailed(what, why) if isinstance(error, _NEVER_SENT) else Unanswered(what, why)
+    if is_throttle(error):
+        return Throttled(what, why)
     match error_code(error):
         case "PreconditionFailedException":
             return PreconditionFailed(what, why)

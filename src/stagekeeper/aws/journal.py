@@ -39,6 +39,7 @@ from stagekeeper.domain.model import (
     Claim,
     Content,
     FunctionArn,
+    LogicalName,
     Movement,
     OperationId,
     Release,
@@ -107,7 +108,8 @@ class Journal:
         """Take the mandate for a phase: raise the epoch, provided that the operation is as ``record`` says and holds its lock."""
         epoch = record.epoch + 1
         # Begun once already: by a worker that died, or by one that is only late.
-        overlapped = record.overlapped or (phase is record.phase and record.status is Status.CONVERGING)
+        at_work = record.status in (Status.CONVERGING, Status.COMMITTED)
+        overlapped = record.overlapped or (phase is record.phase and at_work)
         writes: list[Write] = [self._update(record, {"epoch": epoch, "phase": phase.value, "overlapped": overlapped})]
         # A sweep holds its lock only while it deletes.
         if record.locked_service is not None:
@@ -208,6 +210,23 @@ class Journal:
                     raise Superseded(f"operation {record.operation_id} went on without this worker") from refused
                 raise ClaimLost([chunk[index - 1] for index in sorted(refused.failed)]) from refused
 
+    def claim_anew(self, record: OperationRecord, service: ServiceName, arn: FunctionArn, function: LogicalName) -> bool:
+        """Claim a function that nobody has; what is the service's already stays as it is. False if another one has it."""
+        writes: list[Write] = [
+            self._mandate(record),
+            Put(items.claim_key(arn), items.claim_item(Claim(service, function)), absent()),
+            Put(items.member_key(service, arn), items.member_item(arn, function)),
+            Put(items.known_service_key(service), {"service": service}),
+        ]
+        try:
+            self._table.transact(writes)
+        except TransactionRefused as refused:
+            if 0 in refused.failed:
+                raise Superseded(f"operation {record.operation_id} went on without this worker") from refused
+            claim = self._store.claims([arn]).get(arn)
+            return claim is not None and claim.service == service
+        return True
+
     def write_claims(self, record: OperationRecord, claims: Mapping[FunctionArn, tuple[Claim, Claim | None]]) -> None:
         """From the claims that were seen to others; None frees the function. Superseded if one is not as it was seen."""
         arns = list(claims)
@@ -215,12 +234,23 @@ class Journal:
             writes: list[Write] = [self._mandate(record)]
             for arn in arns[start : start + _CHUNK]:
                 seen, claim = claims[arn]
-                still_there = functools.reduce(operator.and_, (has(n, value) for n, value in items.claim_item(seen).items()))
                 if claim is None:
-                    writes.append(Delete(items.claim_key(arn), still_there))
+                    writes.append(Delete(items.claim_key(arn), _as_seen(seen)))
                 else:
-                    writes.append(Put(items.claim_key(arn), items.claim_item(claim), still_there))
+                    writes.append(Put(items.claim_key(arn), items.claim_item(claim), _as_seen(seen)))
             self._transact(writes)
+
+    def free_claims(
+        self, record: OperationRecord, service: ServiceName, claims: Mapping[FunctionArn, tuple[Claim, None]], lock: Lock
+    ) -> bool:
+        """Free functions, provided that nobody was granted anything since ``lock`` was read; False if somebody was."""
+        for start in range(0, len(claims), _CHUNK - 1):
+            writes: list[Write] = [self._mandate(record)]
+            for arn, (seen, _) in list(claims.items())[start : start + _CHUNK - 1]:
+                writes.append(Delete(items.claim_key(arn), _as_seen(seen)))
+            if not self._changed_lock(writes, service, lock, lock):
+                return False
+        return True
 
     def record_versions(self, record: OperationRecord, versions: Sequence[VersionRecord]) -> None:
         """The ledger of each function, and where its content is found. Repeating it writes the same."""
@@ -294,7 +324,9 @@ class Journal:
             wish = replace(wish, gives_up_at=min(wish.gives_up_at, max(since, record.asked_at + _SWEEP_PATIENCE)))
             changed, answer = lock_rules.ask(lock, wish, now)
             if self._changed_lock([self._update(record, attributes)], service, lock, changed):
-                return following, answer
+                # Held already: by a worker that died, or by one that is only late.
+                held = lock_rules.holds(lock, record.operation_id, frozenset())
+                return replace(following, overlapped=held), answer
         raise Unanswered(f"asking for the lock of service {service}", "others were faster every time")
 
     def let_go(self, record: OperationRecord, progress_key: str) -> OperationRecord:
@@ -457,6 +489,10 @@ def _known(service: ServiceName | None) -> ServiceName:
     if service is None:
         raise AssertionError("this operation is about no service in particular")
     return service
+
+
+def _as_seen(claim: Claim) -> Condition:
+    return functools.reduce(operator.and_, (has(name, value) for name, value in items.claim_item(claim).items()))
 
 
 def _entry(record: OperationRecord, slots: frozenset[str], since: float) -> Entry:

@@ -100,7 +100,14 @@ class LambdaClients:
 class LambdaApi:
     """See the module. Safe to use from several threads."""
 
-    def __init__(self, clients: LambdaClients, clock: Clock, shared_per_second: float = SHARED_PER_SECOND) -> None:
+    def __init__(
+        self,
+        clients: LambdaClients,
+        clock: Clock,
+        shared_per_second: float = SHARED_PER_SECOND,
+        throttle_attempts: int = THROTTLE_ATTEMPTS,
+    ) -> None:
+        self._throttle_attempts = throttle_attempts
         self._clients = clients
         self._clock = clock
         self._shared = Pace(clock, shared_per_second)
@@ -109,6 +116,10 @@ class LambdaApi:
     def unhurried(self) -> LambdaApi:
         """The same for work that nobody waits for: it leaves most of the shared budget to others."""
         return LambdaApi(self._clients, self._clock, SWEEP_PER_SECOND)
+
+    def impatient(self) -> LambdaApi:
+        """The same for unhurried work under a lock that others wait for: a throttle means later."""
+        return LambdaApi(self._clients, self._clock, SWEEP_PER_SECOND, throttle_attempts=1)
 
     @property
     def region(self) -> str:
@@ -358,13 +369,13 @@ class LambdaApi:
 
     def _paced(self, what: str, call: Callable[[], T], still_mine: Guard) -> T:
         """One call on the shared budget, its errors translated; throttles are answers and tried again."""
-        for attempt in range(1, THROTTLE_ATTEMPTS + 1):
+        for attempt in range(1, self._throttle_attempts + 1):
             self._shared.wait()
             still_mine()
             try:
                 return call()
             except (ClientError, BotoCoreError) as error:
-                if not is_throttle(error) or attempt == THROTTLE_ATTEMPTS:
+                if not is_throttle(error) or attempt == self._throttle_attempts:
                     raise translated(what, error) from error
                 self._shared.slow_down()
         raise AssertionError("unreachable: the last attempt returns or raises")

@@ -82,7 +82,8 @@ def plan_aliases(
             if problem is not None and not (overwrite and problem.code is Code.DRIFTED):
                 plan.problems.append(problem)
             plan.drops.append(Drop(alias.function, arn, alias.version, drop_others))
-            plan.settled[arn] = alias
+            # Until it is deleted it serves what no release of the stage says.
+            plan.settled[arn] = replace(alias, kept=True)
         elif problem is None:
             plan.keeps.append(Keep(alias.function, alias.version, keep_others))
             plan.settled[arn] = replace(alias, kept=True)

@@ -168,17 +168,25 @@ def reached_by(stage: Stage, service: ServiceIndex) -> Reached:
     return Reached(contents, versions)
 
 
-def unheld_functions(service: ServiceIndex, claimed: Iterable[FunctionArn], rollback_depth: int) -> set[FunctionArn]:
-    """The claimed functions that nothing holds any more: their claim may be freed. None while a held release is not on record."""
+def unheld_functions(
+    service: ServiceIndex, claimed: Iterable[FunctionArn], rollback_depth: int, since: float
+) -> set[FunctionArn]:
+    """The claimed functions that nothing holds any more: their claim may be freed. None while a held release is not on record.
+
+    What was left later than ``since`` (epoch seconds: the grace period) holds: another service's sweep knows nothing of it.
+    """
 
     def holds(number: ReleaseNumber) -> bool:
         steps, _ = service.way_back.get(number, (math.inf, ""))
-        return number in service.serving or steps <= rollback_depth or number in service.unserved
+        popped, _ = service.popped.get(number, (-math.inf, ""))
+        lately = max(popped, service.left.get(number, -math.inf)) > since
+        return number in service.serving or steps <= rollback_depth or number in service.unserved or lately
 
     if any(holds(number) for number in service.missing):
         return set()
     contained = {arn for (arn, _), numbers in service.containing.items() if any(holds(number) for number in numbers)}
-    return set(claimed) - contained - service.busy
+    left = {arn for (arn, _), at in service.left_versions.items() if at > since}
+    return set(claimed) - contained - left - service.busy
 
 
 def _since_made(ledger: Sequence[PastMovement]) -> tuple[PastMovement, ...]:

@@ -43,7 +43,7 @@ class Progress:
     done: tuple[Verdict, ...] = ()
     freed: tuple[ServiceName, ...] = ()
     troubles: tuple[tuple[ServiceName, Refusal], ...] = ()
-    aliases_deleted: bool = False
+    aliases_deleted: int = 0
 
 
 Place = tuple[FunctionArn, VersionNumber]

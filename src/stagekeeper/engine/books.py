@@ -78,7 +78,21 @@ def _put_claims_right(deps: Deps, record: OperationRecord, plan: Plan, published
         claim = _claim_after(deps, join, publishes.get(arn), was_published=arn in published)
         if claim != join.after:
             right[arn] = (join.after, claim)
-    deps.journal.write_claims(record, right)
+    deps.journal.write_claims(record, {arn: (seen, claim) for arn, (seen, claim) in right.items() if claim is not None})
+    _free(deps, record, plan, {arn: seen for arn, (seen, claim) in right.items() if claim is None})
+
+
+def _free(deps: Deps, record: OperationRecord, plan: Plan, claims: dict[FunctionArn, Claim]) -> None:
+    """Free functions that nobody else of the service relies on by now; the others are the next sweep's to free.
+
+    Another operation that holds the lock may have found the claim and count on it, and so may a stage that got the function.
+    """
+    lock = deps.store.lock(plan.service)
+    alone = all(holder.operation_id == record.operation_id for holder in lock.holders)
+    served = {arn for stage in deps.store.stages(plan.service) for arn in stage.aliases}
+    free = {arn: (seen, None) for arn, seen in claims.items() if arn not in served}
+    if alone and free:
+        deps.journal.free_claims(record, plan.service, free, lock)
 
 
 def _claim_after(deps: Deps, join: Join, publish: Publish | None, *, was_published: bool) -> Claim | None:

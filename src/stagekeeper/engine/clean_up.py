@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.domain.model import OperationId, Stage
-from stagekeeper.domain.operation import Phase, Status
+from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ended
 from stagekeeper.domain.plan import Plan
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.mandate import Mandate
@@ -20,6 +20,9 @@ def clean_up(deps: Deps, operation_id: OperationId) -> Step:
     if record.status is not Status.COMMITTED or record.end is not None:
         return resume(record)
     record = deps.journal.begin(record, Phase.CLEAN_UP)
+    if record.overlapped:
+        # A deletion of an earlier worker may still take effect, and must not meet an alias that was made since.
+        deps.clock.sleep(seconds_until_calls_ended(Phase.CLEAN_UP))
     plan = Bodies(deps.artifacts).plan_of(record)
     mandate = Mandate(deps.journal, deps.clock, record)
     stage = None if plan.stage is None else deps.store.stage(plan.service, plan.stage)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.clock import iso
-from stagekeeper.aws.errors import CallFailed, PreconditionFailed
+from stagekeeper.aws.errors import AlreadyThere, CallFailed, PreconditionFailed, Throttled, Unanswered
 from stagekeeper.domain.converge import Foreign, NothingToUndo, PutBack, Unmake, undo
 from stagekeeper.domain.facts import Absent, Unreadable, VersionSeen
 from stagekeeper.domain.model import FunctionArn, Movement, OperationId, ServedAlias, Stage, StageName, VersionNumber
@@ -96,13 +96,19 @@ def _unfinished(deps: Deps, record: OperationRecord, cut_off: CutOff) -> Step:
     record = deps.journal.begin(record, Phase.COMPENSATE)
     deps.clock.sleep(seconds_until_calls_ended(Phase.CLEAN_UP))
     plan = Bodies(deps.artifacts).plan_of(record)
-    left = tuple(f"{drop.arn}:{record.stage}" for drop in plan.drops)
+    stage = None if plan.stage is None else deps.store.stage(plan.service, plan.stage)
+    seen = [] if plan.stage is None else [deps.lambda_api.served(drop.arn, plan.stage) for drop in plan.drops]
+    gone = {drop.arn for drop, found in zip(plan.drops, seen, strict=False) if isinstance(found, Absent)}
+    left = tuple(f"{drop.arn}:{record.stage}" for drop in plan.drops if drop.arn not in gone)
     message = (
         f"Stage {record.stage} of service {record.service} serves r{plan.release}, but the aliases of functions that it no "
-        f"longer has could not all be deleted ({_internal(cut_off)}). Delete those that are left by hand."
+        f"longer has could not all be deleted. {_sentence(_internal(cut_off))} Delete those that are left, or deploy again."
     )
     end = failed(Refusal(Code.NEEDS_ATTENTION, message, left), record.operation_id)
-    deps.journal.end(record, Status.NEEDS_ATTENTION, end)
+    if stage is not None:
+        # A stage must not be said to have aliases that are gone: the next operation would take that for drift.
+        stage = replace(stage, aliases={arn: alias for arn, alias in stage.aliases.items() if arn not in gone})
+    deps.journal.end(record, Status.NEEDS_ATTENTION, end, stage)
     return end
 
 
@@ -148,8 +154,11 @@ class _Undoer:
                     return True
             except PreconditionFailed:
                 continue
+            except (Unanswered, Throttled, AlreadyThere) as error:
+                trouble = error.why
             except CallFailed as error:
                 trouble = error.why
+                break  # AWS has said no, and would again: with many aliases there is no time for that
         self._stuck(item, target, trouble)
         return False
 
@@ -265,7 +274,7 @@ def _explained(record: OperationRecord, failure: Refusal, outcome: _Outcome) -> 
     """The failure in its user's words. An alias that somebody else moved meanwhile makes it drift: not all is as before."""
     warnings = (*failure.warnings, *outcome.warnings)
     if failure.code is not Code.COMPENSATED:
-        return replace(failure, warnings=warnings)
+        return replace(failure, message=f"{failure.message} Everything of ours was put back.", warnings=warnings)
     subject = f"service {record.service}" if record.stage is None else f"stage {record.stage} of service {record.service}"
     if outcome.foreign:
         message = (

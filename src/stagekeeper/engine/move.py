@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.errors import AlreadyThere, NotThere, PreconditionFailed, Unanswered
-from stagekeeper.aws.journal import ClaimLost
 from stagekeeper.domain.converge import Done, Foreign, TryAgain, after_failed_precondition
 from stagekeeper.domain.model import OperationId, StageName, VersionNumber
 from stagekeeper.domain.operation import OperationKind, Phase, Status
@@ -34,11 +33,12 @@ def move(deps: Deps, operation_id: OperationId) -> Step:
     if plan.stage is None:
         return Go("Commit")
     if plan.kind is not OperationKind.DEPLOY:
-        # A deploy claims functions before it publishes; here it is only a function that had left the service.
-        try:
-            deps.journal.join(record, plan.service, {arn: join.after for arn, join in plan.joins.items()})
-        except ClaimLost as lost:
-            return give_up(deps, record, [claimed_elsewhere(arn) for arn in lost.arns])
+        # A deploy claims functions before it publishes; here it is only functions that had left the service.
+        claims = deps.store.claims(plan.joins)
+        away = [arn for arn, join in plan.joins.items() if arn not in claims or claims[arn].service != plan.service]
+        lost = [a for a in away if not deps.journal.claim_anew(record, plan.service, a, plan.joins[a].after.function)]
+        if lost:
+            return give_up(deps, record, [claimed_elsewhere(arn) for arn in lost])
     mover = _Mover(deps, Mandate(deps.journal, deps.clock, record), record, plan.stage, overwrite=plan.overwrite_drift)
     moved, troubles = apply_all(mover.move_one, plan.moves, _THREADS)
     if troubles:
@@ -113,6 +113,6 @@ class _Mover:
     def _drifted(self, item: Move, before: VersionNumber, found: str) -> Trouble:
         sentence = (
             f"The alias {self._stage} of function {item.function} ({item.arn}) was changed by somebody else in the middle of "
-            f"this operation: expected version {before}, found {found}. It was left alone, the others were put back."
+            f"this operation: expected version {before}, found {found}. It was left alone."
         )
         return Trouble(Code.DRIFTED, sentence, f"{item.arn}:{self._stage}: {found}")

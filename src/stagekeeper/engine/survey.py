@@ -15,7 +15,7 @@ from stagekeeper.aws.errors import CallFailed, NotThere
 from stagekeeper.aws.lambda_api import LambdaApi
 from stagekeeper.aws.store import VersionOnRecord
 from stagekeeper.domain.facts import Absent, Unreadable
-from stagekeeper.domain.model import FunctionArn, LogicalName, OperationId, ServiceName, StageName, VersionNumber
+from stagekeeper.domain.model import Claim, FunctionArn, LogicalName, OperationId, ServiceName, StageName, VersionNumber
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.orphans import FoundVersion, FunctionFacts, SweepSettings, Verdict, orphans
 from stagekeeper.domain.reach import ServiceFacts, index
@@ -29,10 +29,13 @@ _MOVING = frozenset({OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind
 
 @dataclass(frozen=True, slots=True)
 class OnRecord:
-    """What the table says of a service. ``functions`` are those it may judge: claimed by it, or by nobody any more."""
+    """What the table says of a service. ``members`` are all functions it ever had, ``functions`` those it may judge: claimed by
+    it, or by nobody any more."""
 
     facts: ServiceFacts
     functions: Mapping[FunctionArn, LogicalName]
+    members: Mapping[FunctionArn, LogicalName]
+    claims: Mapping[FunctionArn, Claim]
 
 
 def on_record(deps: Deps, service: ServiceName, asking: OperationId) -> OnRecord:
@@ -47,6 +50,8 @@ def on_record(deps: Deps, service: ServiceName, asking: OperationId) -> OnRecord
             in_flight=_in_flight(deps, service, asking),
         ),
         functions={arn: name for arn, name in members.items() if arn not in claims or claims[arn].service == service},
+        members=members,
+        claims=claims,
     )
 
 

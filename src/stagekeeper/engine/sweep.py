@@ -11,15 +11,16 @@ from itertools import groupby
 
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.callers import Mappings
-from stagekeeper.aws.errors import CallFailed
+from stagekeeper.aws.errors import CallFailed, Throttled, Unanswered
+from stagekeeper.aws.lambda_api import LambdaApi
 from stagekeeper.aws.table import MalformedItem
 from stagekeeper.domain.facts import Absent, Unreadable
 from stagekeeper.domain.lock import GaveUp, Granted, Waiting, seconds_until_next_ask
-from stagekeeper.domain.model import FunctionArn, OperationId, ServiceName
+from stagekeeper.domain.model import FunctionArn, LogicalName, OperationId, ServiceName
 from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ended
 from stagekeeper.domain.orphans import FunctionFacts, SweepSettings, Verdict, orphans
 from stagekeeper.domain.reach import index, unheld_functions
-from stagekeeper.domain.record import End, OperationRecord
+from stagekeeper.domain.record import End, OperationRecord, Succeeded
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.request import SweepRequest
 from stagekeeper.domain.sweep import Place, Progress, Survey, SweepPlan, outcome, place, to_delete, unreadable
@@ -37,6 +38,8 @@ _LOOK = 2.5
 _DELETE = 0.5
 #: More versions of one function than this do not fit into a batch.
 _AT_ONCE = 8
+#: So many batches in a row that AWS throttles are too many.
+_THROTTLED_BATCHES = 10
 #: How long (seconds) everybody else is let in between two batches.
 _PAUSE = 1
 
@@ -118,7 +121,7 @@ def collect(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
         return resume(record)
     bodies = Bodies(deps.artifacts)
     plan = bodies.sweep_plan_of(record)
-    collector = _Collector(deps, record, plan.settings, bodies.progress_of(record))
+    collector = _Collector(deps, record, plan.settings, bodies.progress_of(record), deps.lambda_api.impatient())
     for each in plan.surveys:
         if each.trouble is not None:
             continue
@@ -129,12 +132,11 @@ def collect(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
             if waited is not None:
                 return waited
     record, progress = collector.record, collector.progress
+    report = ended(deps, subject_of(record), _swept(plan, progress), {})
     refused = _refused(plan, progress, record.service)
     if refused is not None:
-        return _end(
-            deps, record, Status.NEEDS_ATTENTION if progress.troubles else Status.COMMITTED, failed(refused, operation_id)
-        )
-    return _end(deps, record, Status.COMMITTED, ended(deps, subject_of(record), _swept(plan, progress), {}))
+        return _end(deps, record, Status.NEEDS_ATTENTION, failed(_with_effects(refused, progress, report), operation_id))
+    return _end(deps, record, Status.COMMITTED, report)
 
 
 @dataclass(slots=True)
@@ -145,6 +147,8 @@ class _Collector:
     record: OperationRecord
     settings: SweepSettings
     progress: Progress
+    api: LambdaApi
+    throttled: int = 0
 
     def has_work(self, found: Survey) -> bool:
         given_up = any(service == found.service for service, _ in self.progress.troubles)
@@ -163,30 +167,51 @@ class _Collector:
                 refusal = locked(self.record, found.service, blockers)
                 self.progress = replace(self.progress, troubles=(*self.progress.troubles, (found.service, refusal)))
             case Granted():
-                ahead = to_delete(found.verdicts, self.progress)
-                if ahead:
-                    self._delete(found.service, ahead, now + _BATCH)
-                else:
-                    self._free_claims(found.service)
+                if self.record.overlapped:
+                    # A deletion of an earlier worker may still take effect: it must not fall behind this batch's look.
+                    self.deps.clock.sleep(seconds_until_calls_ended(Phase.COLLECT))
+                self._work(found, self.deps.clock.now() + _BATCH)
         key = Bodies(self.deps.artifacts).put_progress(self.progress)
         self.record = self.deps.journal.let_go(self.record, key)
         self.deps.clock.sleep(_PAUSE)
         return None
 
+    def _work(self, found: Survey, until: float) -> None:
+        """What there is time for. What was done before a call failed is put on record all the same."""
+        ahead = to_delete(found.verdicts, self.progress)
+        before = self.progress
+        try:
+            if ahead:
+                self._delete(found.service, ahead, until)
+            else:
+                self._free_claims(found.service)
+        except Throttled as error:
+            # Others need the budget: the next batch tries again, but not for ever.
+            self._note_throttle(found.service, error, progressed=self.progress != before)
+        except CallFailed:
+            key = Bodies(self.deps.artifacts).put_progress(self.progress)
+            self.record = self.deps.journal.record_progress(self.record, key)
+            raise
+
+    def _note_throttle(self, service: ServiceName, error: Throttled, *, progressed: bool) -> None:
+        self.throttled = 0 if progressed else self.throttled + 1
+        if self.throttled >= _THROTTLED_BATCHES:
+            refusal = Refusal(Code.UNREADABLE, f"AWS throttles {error.what}. The next sweep goes on.", (error.what,))
+            self.progress = replace(self.progress, troubles=(*self.progress.troubles, (service, refusal)))
+
     def _delete(self, service: ServiceName, ahead: Sequence[Verdict], until: float) -> None:
-        """As many of the versions as there is time for, function by function. Raises CallFailed and Superseded."""
+        """As many of the versions as there is time for, function by function, one at least. Raises CallFailed and Superseded."""
         mandate = Mandate(self.deps.journal, self.deps.clock, self.record)
-        api = self.deps.lambda_api.unhurried()
-        # Nothing of this can change while the lock is held.
         record = on_record(self.deps, service, self.record.operation_id)
         mappings = self.deps.callers.mappings()
+        done = len(self.progress.done)
         for arn, verdicts in groupby(ahead, key=lambda verdict: verdict.arn):
-            if self.deps.clock.now() > until - _LOOK:
+            if self.deps.clock.now() > until - _LOOK and len(self.progress.done) > done:
                 return
             mine = list(verdicts)[:_AT_ONCE]
             now = self._judged_anew(record, mappings, arn, mine)
             for verdict in mine:
-                if self.deps.clock.now() > until - _DELETE:
+                if self.deps.clock.now() > until - _DELETE and len(self.progress.done) > done:
                     return
                 fresh = now.get(place(verdict))
                 if fresh is None:
@@ -194,8 +219,17 @@ class _Collector:
                 elif not fresh.remove:
                     self._done(fresh)
                 else:
-                    stays = api.delete_version(arn, verdict.version, mandate.check_now)
-                    self._done(fresh if stays is None else replace(fresh, remove=False, reason=stays))
+                    self._done(self._deleted(fresh, mandate))
+
+    def _deleted(self, verdict: Verdict, mandate: Mandate) -> Verdict:
+        """What became of a version that is to go. What AWS refuses stays, and does not keep the others."""
+        try:
+            stays = self.api.delete_version(verdict.arn, verdict.version, mandate.check_now)
+        except (Unanswered, Throttled):
+            raise
+        except CallFailed as error:
+            stays = f"could not be deleted: {error.why}"
+        return verdict if stays is None else replace(verdict, remove=False, reason=stays)
 
     def _judged_anew(
         self, record: OnRecord, mappings: Mappings | Unreadable, arn: FunctionArn, ahead: Sequence[Verdict]
@@ -204,10 +238,11 @@ class _Collector:
         facts: FunctionFacts | Absent | Unreadable
         if isinstance(mappings, Unreadable):
             facts = mappings
-        elif arn not in record.functions:
+        elif not self._is_ours(record, arn, ahead[0].function):
+            # Nobody's functions are claimed while they are judged: another service could find the version and count on it.
             return {place(v): replace(v, remove=False, reason="the function belongs to another service by now") for v in ahead}
         else:
-            facts = function_facts(self.deps, self.deps.lambda_api.unhurried(), ahead[0].function, arn, mappings)
+            facts = function_facts(self.deps, self.api, ahead[0].function, arn, mappings)
         if isinstance(facts, FunctionFacts):
             facts = with_policies(self.deps, [facts], [v for v in ahead if v.version in {f.version for f in facts.versions}])[0]
         match facts:
@@ -218,14 +253,28 @@ class _Collector:
         judged = orphans(facts, index(record.facts), self.settings, self.deps.clock.now())
         return {place(verdict): verdict for verdict in judged}
 
+    def _is_ours(self, record: OnRecord, arn: FunctionArn, function: LogicalName) -> bool:
+        """Whether the service has the function, by now if nobody had it."""
+        if self.record.collecting is None:
+            raise AssertionError("nothing is deleted without the lock of a service")
+        claim = record.claims.get(arn)
+        if claim is not None:
+            return claim.service == self.record.collecting
+        return self.deps.journal.claim_anew(self.record, self.record.collecting, arn, function)
+
     def _done(self, verdict: Verdict) -> None:
         self.progress = replace(self.progress, done=(*self.progress.done, verdict))
 
     def _free_claims(self, service: ServiceName) -> None:
         """Functions that nothing of the service holds any more may join another one."""
         record = on_record(self.deps, service, self.record.operation_id)
-        claims = {arn: claim for arn, claim in self.deps.store.claims(record.functions).items() if claim.service == service}
-        free = unheld_functions(index(record.facts), claims, self.settings.rollback_depth)
+        claims = {arn: claim for arn, claim in record.claims.items() if claim.service == service}
+        since = self.deps.clock.now() - self.settings.grace_seconds
+        free = unheld_functions(index(record.facts), claims, self.settings.rollback_depth, since)
+        # What a failed deploy left in $LATEST is remembered with the claim.
+        writers = {arn: claim.latest_write.operation_id for arn, claim in claims.items() if claim.latest_write is not None}
+        failed_writers = self.deps.store.failed_operations(set(writers.values()))
+        free -= {arn for arn, operation_id in writers.items() if operation_id in failed_writers}
         self.deps.journal.write_claims(self.record, {arn: (claims[arn], None) for arn in free})
         self.progress = replace(self.progress, freed=(*self.progress.freed, service))
 
@@ -251,7 +300,8 @@ def stopped(deps: Deps, record: OperationRecord, why: str) -> Step:
 
 def _swept(plan: SweepPlan, progress: Progress | None = None) -> Swept:
     """Without ``progress`` what a sweep would do, else what became of it."""
-    verdicts = [verdict for each in plan.surveys for verdict in each.verdicts]
+    # A function that two services once had, and that nobody has now, is looked at for both.
+    verdicts = list({place(verdict): verdict for each in plan.surveys for verdict in each.verdicts}.values())
     return Swept(tuple(verdicts if progress is None else outcome(verdicts, progress)))
 
 
@@ -267,6 +317,19 @@ def _refused(plan: SweepPlan, progress: Progress, only: ServiceName | None) -> R
     swept = len(plan.surveys) - len(troubles)
     names = tuple(f"service {service}: {trouble.message}" for service, trouble in troubles)
     return Refusal(first.code, f"{first.message} {swept} other service{' was' if swept == 1 else 's were'} looked after.", names)
+
+
+def _with_effects(refused: Refusal, progress: Progress, report: Succeeded) -> Refusal:
+    """A refusal promises that nothing was done: where something was, it needs attention and says how much."""
+    deleted = sum(verdict.remove for verdict in progress.done)
+    if not deleted:
+        return refused
+    where = report.output["report"]
+    told = (
+        f"{deleted} version{'' if deleted == 1 else 's'} that nothing needs had been deleted before or elsewhere; the report is "
+    )
+    message = f"{refused.message} {told}s3://{where['s3_bucket']}/{where['s3_key']}."
+    return replace(refused, code=Code.NEEDS_ATTENTION, message=message)
 
 
 def _end(deps: Deps, record: OperationRecord, status: Status, end: End) -> Step:

@@ -7,22 +7,20 @@ on record now and then, so that a worker that was cut off can be followed by ano
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from stagekeeper.aws import items
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.clock import iso
 from stagekeeper.aws.errors import CallFailed, NotThere
-from stagekeeper.aws.journal import ClaimLost
 from stagekeeper.domain.facts import Absent, StageFacts, Unreadable, VersionSeen
-from stagekeeper.domain.model import Claim, FunctionArn, LogicalName, Movement, OperationId, ServedAlias, ServiceName, Stage
+from stagekeeper.domain.model import FunctionArn, LogicalName, Movement, OperationId, ServedAlias, ServiceName, Stage
 from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ended
-from stagekeeper.domain.orphans import FunctionFacts
+from stagekeeper.domain.orphans import FunctionFacts, Verdict
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.request import TeardownRequest
-from stagekeeper.domain.sweep import outcome, to_delete
+from stagekeeper.domain.sweep import Progress, outcome, to_delete
 from stagekeeper.domain.teardown import (
     TeardownFacts,
     TeardownPlan,
@@ -60,7 +58,8 @@ def _facts(deps: Deps, record: OnRecord, only: Stage | None, going: Sequence[Sta
     """Who uses the aliases that go, and what holds the versions that could go with them."""
     names = {arn: alias.function for stage in going for arn, alias in stage.aliases.items()}
     looked_at = {**record.functions, **names}
-    facts = TeardownFacts(service=record.facts, members=list(looked_at), users={}, functions=[])
+    members = list({**record.members, **names})
+    facts = TeardownFacts(service=record.facts, members=members, users={}, functions=[])
     mappings = deps.callers.mappings()
     if isinstance(mappings, Unreadable):
         return replace(facts, functions=[mappings])
@@ -90,19 +89,24 @@ def tear_down(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
     if record.status is not Status.CONVERGING:
         return resume(record)
     record = deps.journal.begin(record, Phase.TEAR_DOWN)
+    if record.overlapped:
+        # A deletion of an earlier worker may still take effect, and must not meet what is made after this operation.
+        deps.clock.sleep(seconds_until_calls_ended(Phase.TEAR_DOWN))
     bodies = Bodies(deps.artifacts)
     plan = bodies.teardown_plan_of(record)
     progress = bodies.progress_of(record)
     mandate = Mandate(deps.journal, deps.clock, record)
-    if not progress.aliases_deleted:
-        for name in plan.stages:
-            stage = deps.store.stage(plan.service, name)
-            if stage is not None and not stage.tearing_down:
-                deps.journal.record_tearing_down(record, stage)
-        for alias in plan.aliases:
-            deps.lambda_api.delete_alias(alias.arn, alias.stage, mandate.check_now)
-        progress = replace(progress, aliases_deleted=True)
-        record = deps.journal.record_progress(record, bodies.put_progress(progress))
+    if progress == Progress():
+        _announce(deps, record, plan)
+    for count, alias in enumerate(plan.aliases[progress.aliases_deleted :], start=1):
+        deps.lambda_api.delete_alias(alias.arn, alias.stage, mandate.check_now)
+        progress = replace(progress, aliases_deleted=progress.aliases_deleted + 1)
+        late = deps.clock.now() > deadline
+        if late or count % _SAVE_EVERY == 0:
+            record = deps.journal.record_progress(record, bodies.put_progress(progress))
+        if late:
+            return Wait(1)
+    progress = replace(progress, done=(*progress.done, *_lost(deps, record, plan, progress)))
     for count, verdict in enumerate(to_delete(plan.verdicts, progress), start=1):
         stays = deps.lambda_api.delete_version(verdict.arn, verdict.version, mandate.check_now)
         done = verdict if stays is None else replace(verdict, remove=False, reason=stays)
@@ -114,6 +118,25 @@ def tear_down(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
             return Wait(1)
     deps.journal.record_progress(record, bodies.put_progress(progress))
     return Go("Commit")
+
+
+def _announce(deps: Deps, record: OperationRecord, plan: TeardownPlan) -> None:
+    for name in plan.stages:
+        stage = deps.store.stage(plan.service, name)
+        if stage is not None and not stage.tearing_down:
+            deps.journal.record_tearing_down(record, stage)
+
+
+def _lost(deps: Deps, record: OperationRecord, plan: TeardownPlan, progress: Progress) -> list[Verdict]:
+    """The versions of functions that another service has by now. The others are claimed until the teardown has ended.
+
+    A function that nobody has could be claimed in between, and a version of it be counted on.
+    """
+    ahead = to_delete(plan.verdicts, progress)
+    names = {verdict.arn: verdict.function for verdict in ahead}
+    away = {arn for arn, name in names.items() if not deps.journal.claim_anew(record, plan.service, arn, name)}
+    reason = "the function belongs to another service by now"
+    return [replace(verdict, remove=False, reason=reason) for verdict in ahead if verdict.arn in away]
 
 
 def commit_teardown(deps: Deps, record: OperationRecord) -> Step:
@@ -131,8 +154,9 @@ def commit_teardown(deps: Deps, record: OperationRecord) -> Step:
         return end
     for stage in deps.store.stages(plan.service):
         deps.journal.forget_stage(record, stage, _last_movement(deps, record, stage))
+    names = deps.store.members(plan.service)
     for arn in plan.members:
-        _forget_function(deps, record, plan.service, arn)
+        _forget_function(deps, record, plan.service, arn, names.get(arn, LogicalName("forgotten")))
     deps.journal.forget_items(record, deps.store.release_keys(plan.service))
     deps.journal.commit_service_teardown(record, end)
     return end
@@ -152,20 +176,15 @@ def _last_movement(deps: Deps, record: OperationRecord, stage: Stage) -> Movemen
     )
 
 
-def _forget_function(deps: Deps, record: OperationRecord, service: ServiceName, arn: FunctionArn) -> None:
+def _forget_function(deps: Deps, record: OperationRecord, service: ServiceName, arn: FunctionArn, function: LogicalName) -> None:
     """Everything on record of one function, unless another service has it.
 
     The claim goes after what it protects, and what leads to the function last: a teardown that is cut off in between must find
     the rest, and nobody else's.
     """
-    claim = deps.store.claims([arn]).get(arn)
-    if claim is None:
-        # It left the service some time ago. Claimed again for the moment, so that nobody else comes in between.
-        claim = Claim(service, deps.store.members(service).get(arn, LogicalName("")))
-        with suppress(ClaimLost):
-            deps.journal.join(record, service, {arn: claim})
+    # One that left the service some time ago is claimed for the moment, so that nobody else comes in between.
+    if deps.journal.claim_anew(record, service, arn, function):
         claim = deps.store.claims([arn])[arn]
-    if claim.service == service:
         own = items.claim_key(arn)
         deps.journal.forget_items(record, [key for key in deps.store.function_keys(arn) if key != own])
         deps.journal.write_claims(record, {arn: (claim, None)})

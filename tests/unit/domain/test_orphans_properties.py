@@ -6,6 +6,7 @@ what would be on record. So what the ledger tells of the past is checked against
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -325,6 +326,6 @@ def test_the_order_of_the_facts_does_not_matter(world: World, settings: SweepSet
 
 @given(worlds())
 def test_a_function_whose_claim_is_freed_is_on_no_stage_and_on_no_way_back(world: World) -> None:
-    free = unheld_functions(index(world.service()), FUNCTIONS, 100)
+    free = unheld_functions(index(world.service()), FUNCTIONS, 100, math.inf)
     assert not free & {where for stage in world.stages.values() for where in stage.aliases}
     assert not free & {where for found in [*world.promised(100).values(), *world.built()] for where in found}

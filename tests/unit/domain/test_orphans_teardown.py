@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -261,9 +262,9 @@ def test_a_claim_is_held(facts: dict[str, Any], held: bool) -> None:
         movements=[movement(1, None, 1, 9 * DAY), movement(2, 1, 2, 8 * DAY)],
         in_flight={},
     )
-    free = unheld_functions(index(replace(base, **facts)), [API, arn("web")], rollback_depth=5)
+    free = unheld_functions(index(replace(base, **facts)), [API, arn("web")], rollback_depth=5, since=math.inf)
     assert (arn("web") not in free) is held
 
 
 def test_of_the_claimed_functions_those_that_nothing_holds_are_named() -> None:
-    assert unheld_functions(index(BASE.service()), [API, arn("gone")], rollback_depth=5) == {arn("gone")}
+    assert unheld_functions(index(BASE.service()), [API, arn("gone")], rollback_depth=5, since=math.inf) == {arn("gone")}

@@ -11,7 +11,7 @@ from .world import Saved, World
 
 #: A new account with these functions (``a`` and ``b`` if none is named) and options of the Lambda fake.
 MakeWorld = Callable[..., World]
-#: A new account whose stage prod has been put on one release after the other, each with its own code.
+#: A new account whose stage prod (or the one named) has been put on one release after the other, each with its own code.
 Deployed = Callable[[Sequence[str], str], World]
 
 
@@ -45,26 +45,28 @@ def saved() -> Callable[[Sequence[str], str], Saved]:
     """Accounts to begin from, each made once by the real engine."""
     known: dict[tuple[tuple[str, ...], str], Saved] = {}
 
-    def save(functions: Sequence[str], texts: str) -> Saved:
+    def save(functions: Sequence[str], deploys: str) -> Saved:
         names = tuple(functions)
-        if (names, texts) not in known:
+        if (names, deploys) not in known:
             world = World(names)
-            for text in texts.split():
-                done = world.deploy("prod", world.wishes(text))
+            for deploy in deploys.split():
+                stage, _, text = deploy.rpartition(":")
+                done = world.deploy(stage or "prod", world.wishes(text))
                 assert done.outcome == "succeeded", done.cause
-            known[names, texts] = world.save()
+            known[names, deploys] = world.save()
             world.close()
-        return known[names, texts]
+        return known[names, deploys]
 
     return save
 
 
 @pytest.fixture
 def deployed(worlds: list[World], saved: Callable[[Sequence[str], str], Saved]) -> Deployed:
-    """``deployed("abc", "one two")``: functions a, b and c, of which prod has seen r1 (code one) and r2 (code two)."""
+    """``deployed("abc", "one two qa:two")``: functions a, b and c, of which prod has seen r1 (code one) and r2 (code two), and
+    then qa r2."""
 
-    def restore(functions: Sequence[str], texts: str) -> World:
-        worlds.append(World(saved=saved(functions, texts)))
+    def restore(functions: Sequence[str], deploys: str) -> World:
+        worlds.append(World(saved=saved(functions, deploys)))
         return worlds[-1]
 
     return restore

@@ -15,10 +15,7 @@ BACK = {"operation": "rollback", "stage": "prod"}
 @pytest.fixture
 def staged(deployed: Deployed) -> World:
     """Stages prod and qa, both on r2, prod with r1 before it."""
-    world = deployed("ab", "one two")
-    world.deploy("qa", world.wishes("two"))
-    world.wire.clear()
-    return world
+    return deployed("ab", "one two qa:two")
 
 
 def deploying(world: World, stage: str | None, text: str, state: str, **more: object) -> Execution:

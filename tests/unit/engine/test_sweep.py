@@ -14,7 +14,7 @@ from .execution import Execution
 from .faults import of
 from .world import SERVICE, World, deploy_of, lambda_name
 
-DENIED = "AccessDeniedException"
+DENIED, NO = "AccessDeniedException", "InvalidParameterValueException"
 DAY = 24 * 3600.0
 
 
@@ -336,16 +336,46 @@ def test_a_damaged_record_keeps_everything(old: World) -> None:
     assert old.fake.state() == before
 
 
-def test_a_deletion_that_aws_forbids_stops_the_sweep_and_says_what_was_done(old: World) -> None:
+def test_a_deletion_that_aws_forbids_keeps_that_version_and_not_the_others(old: World) -> None:
     old.fake.fail("DeleteFunction", error=DENIED, times=None, where=of("b"))
 
     done = sweep(old)
 
-    assert done.outcome == "NeedsAttention"
-    assert versions(old) == {"a": ["3", "4", "5", "6"], "b": ["1", "2", "3", "4", "5", "6"]}
-    assert old.held() == {}
+    assert swept(done) == [("a", "1"), ("a", "2")]
+    assert reasons(done)["b", "1"].startswith("could not be deleted: AccessDeniedException")
     old.fake.heal()
     assert swept(sweep(old)) == [("b", "1"), ("b", "2")]
+
+
+def test_a_sweep_that_gets_no_answer_says_what_it_had_deleted(old: World) -> None:
+    old.wire.fail("lambda.DeleteFunction", None, on_call=0)
+
+    done = sweep(old)
+
+    assert done.outcome == "NeedsAttention"
+    assert "0 versions" in done.message
+    old.wire.mend()
+    assert swept(sweep(old)) == [(name, version) for name in "ab" for version in "12"]
+
+
+def test_throttles_end_a_batch_and_not_the_sweep(old: World) -> None:
+    old.wire.fail("lambda.DeleteFunction", "TooManyRequestsException", 429, on_call=2)
+
+    done = sweep(old)
+
+    assert swept(done) == [(name, version) for name in "ab" for version in "12"]
+
+
+def test_a_sweep_that_is_only_throttled_gives_up_with_a_sentence(old: World) -> None:
+    old.wire.fail("lambda.DeleteFunction", "TooManyRequestsException", 429, on_call=0)
+    before = old.fake.state()
+
+    done = sweep(old)
+
+    assert done.outcome == "Unreadable"
+    assert "throttles" in done.message
+    assert old.fake.state() == before
+    assert old.held() == {}
 
 
 # The lock.
@@ -446,6 +476,28 @@ def test_a_function_that_nothing_holds_any_more_may_join_another_service(without
     assert elsewhere(without_b).outcome == "succeeded"
 
 
+def test_within_the_grace_period_it_stays_with_its_service(old: World) -> None:
+    """Another service's sweep would know nothing of who still calls its versions."""
+    old.deploy("prod", old.wishes("seven", "a"))
+
+    sweep(old, rollback_depth=0)
+
+    assert elsewhere(old).outcome == "FunctionOwnedElsewhere"
+
+
+def test_what_a_failed_deploy_left_in_latest_is_not_forgotten_with_the_claim(without_b: World) -> None:
+    without_b.fake.fail("UpdateAlias", error=NO, times=None, where=of("a", "8"))
+    wrong = {"a": without_b.wish("a", "eight"), "b": without_b.wish("b", "broken")}
+    assert without_b.deploy("prod", wrong).outcome == "Compensated"
+    without_b.fake.heal()
+    without_b.clock.sleep(30 * DAY)
+
+    sweep(without_b, rollback_depth=0)
+
+    assert "b" in without_b.claimed()
+    assert without_b.deploy("qa", without_b.wishes(None, "b")).outcome == "FunctionNotReady"
+
+
 def test_then_its_old_service_cannot_go_back_to_it(without_b: World) -> None:
     sweep(without_b, rollback_depth=0, keep=9)
     elsewhere(without_b)
@@ -504,7 +556,8 @@ def test_the_trouble_of_one_service_does_not_stop_the_others(pair: World) -> Non
 
     done = everything(pair)
 
-    assert done.outcome == "Unreadable"
+    assert done.outcome == "NeedsAttention"
+    assert "2 versions that nothing needs had been deleted" in done.message
     assert "billing" in done.cause["blockers"][0]
     assert versions(pair) == {"a": ["3"], "b": ["1", "2", "3"]}
 
@@ -516,5 +569,6 @@ def test_the_lock_of_one_service_does_not_stop_the_others(pair: World) -> None:
     del running.request["service"]
     done = running.run()
 
-    assert done.outcome == "Locked"
+    assert done.outcome == "NeedsAttention"
+    assert "is in the way" in done.message
     assert versions(pair) == {"a": ["1", "2", "3"], "b": ["3"]}

@@ -137,7 +137,7 @@ class World:
             self._dynamodb.batch_write_item(RequestItems={self.table: requests[start : start + 25]})  # type: ignore[dict-item]
 
     def close(self) -> None:
-        """moto copies every table for each transaction, so one that is not needed any more is in the way."""
+        """moto would hold the table in memory to the end."""
         self._dynamodb.delete_table(TableName=self.table)
 
     def _make_table(self) -> None:

@@ -312,8 +312,9 @@ def sweep_beside_an_operation_under_way(world: RecordedWorld) -> None:
 @story("one two three")
 def fail_to_sweep(world: RecordedWorld) -> None:
     _long_after(world)
-    world.fake.fail("DeleteFunction", error=_DENIED, times=None, where=of("b"))
+    world.fake.fail("DeleteFunction", error="ServiceException", times=None, where=of("b"))
     told(world.begin({"operation": "sweep", "mode": "delete"}).run(), "NeedsAttention")
+    world.fake.heal()
     world.fake.fail("ListAliases", error=_DENIED, times=None)
     ask(world, "sweep", stage=None, outcome="Unreadable")
 
