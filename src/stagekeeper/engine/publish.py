@@ -19,7 +19,7 @@ from stagekeeper.domain.facts import Absent, LatestSeen, Unreadable, VersionSeen
 from stagekeeper.domain.lock import PUBLISH, holds
 from stagekeeper.domain.model import OperationId, Release
 from stagekeeper.domain.operation import Phase, Status
-from stagekeeper.domain.plan import Publish, Published
+from stagekeeper.domain.plan import Plan, Publish, Published, Reuse
 from stagekeeper.domain.refusal import Code
 from stagekeeper.domain.request import DeployRequest, FunctionWish
 from stagekeeper.engine.deps import Deps
@@ -57,6 +57,9 @@ def publish(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
     except ClaimLost as lost:
         return give_up(deps, record, [claimed_elsewhere(arn) for arn in lost.arns])
 
+    gone = [item for item in plan.reuses if _may_be_gone(plan, item) and _is_gone(deps, item)]
+    if gone:
+        return give_up(deps, record, [_deleted_meanwhile(item) for item in gone])
     mandate = Mandate(deps.journal, deps.clock, record)
     worker = _Publisher(deps, mandate, request)
     missing = [item for item in plan.publishes if item.arn not in record.published]
@@ -87,6 +90,24 @@ def publish(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
         give_back=frozenset() if plan.stage is None else frozenset({PUBLISH}),
     )
     return Go("Move" if plan.moves else "Commit")
+
+
+def _may_be_gone(plan: Plan, item: Reuse) -> bool:
+    """Until a function is claimed, another service that once had it may sweep its versions."""
+    join = plan.joins.get(item.arn)
+    return join is not None and join.before is None
+
+
+def _is_gone(deps: Deps, item: Reuse) -> bool:
+    return isinstance(deps.lambda_api.version(item.arn, item.version), Absent)
+
+
+def _deleted_meanwhile(item: Reuse) -> Trouble:
+    sentence = (
+        f"Version {item.version} of function {item.function} ({item.arn}), which has the wanted content, was deleted meanwhile. "
+        "Deploy again: it is published anew."
+    )
+    return Trouble(Code.COMPENSATED, sentence, f"{item.arn}:{item.version}")
 
 
 def _never_active(item: Publish, made: Published) -> Trouble:

@@ -75,6 +75,20 @@ def test_a_clean_up_that_fails_needs_attention_but_the_movement_is_true_and_not_
     assert three.held() == {}
 
 
+def test_after_such_a_clean_up_the_record_has_no_alias_that_is_gone(three: World) -> None:
+    three.create("d")
+    three.names = (*three.names, "d")
+    three.deploy("prod", three.wishes("one"))
+    three.fake.fail("DeleteAlias", error=DENIED, times=None, where=of("d"))
+
+    failed = three.deploy("prod", three.wishes("two", "a", "b"))
+
+    three.fake.heal()
+    assert failed.cause["blockers"] == [f"{three.arn('d')}:prod"]
+    assert three.recorded() == three.aliases() == {"a": "2", "b": "2", "d": "1"}
+    assert three.rollback().outcome == "succeeded"
+
+
 def test_the_next_deploy_deletes_what_such_a_clean_up_left(three: World) -> None:
     three.fake.fail("DeleteAlias", error=DENIED, times=None)
     drop_c(three)

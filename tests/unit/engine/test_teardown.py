@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from stagekeeper.aws import journal
+from stagekeeper.domain.operation import Phase, seconds_until_calls_ended
+from stagekeeper.engine.step import Wait
+from stagekeeper.engine.teardown import tear_down as tear_down_step
 
 from .conftest import Deployed
 from .execution import Execution
@@ -389,3 +392,37 @@ def test_its_functions_are_free_for_another_service(both: World) -> None:
     done = both.begin({**deploy_of("prod", both.wishes("other")), "service": "billing"}).run()
 
     assert done.outcome == "succeeded", done.cause
+
+
+# A worker that is late.
+
+
+def test_whoever_follows_a_worker_that_may_be_late_ends_only_when_no_call_of_it_can_be_under_way(both: World) -> None:
+    """The late DeleteAlias would else meet an alias that was made since."""
+    running = both.begin({"operation": "teardown", "stage": "qa"}).run_to("TearDown")
+    began = both.moments.now
+    took: list[float] = []
+
+    def meanwhile() -> None:
+        running.run()
+        took.append(both.moments.now - began)
+
+    both.wire.on("lambda.DeleteAlias", meanwhile)
+    with pytest.raises(journal.Superseded):
+        running.deliver("TearDown")
+
+    assert running.outcome == "succeeded", running.cause
+    assert took[0] >= seconds_until_calls_ended(Phase.TEAR_DOWN)
+
+
+def test_aliases_are_deleted_until_the_time_is_over_and_then_gone_on_with(both: World) -> None:
+    running = both.begin({"operation": "teardown", "stage": "qa"}).run_to("TearDown")
+    both.wire.clear()
+
+    step = tear_down_step(both.deps, running.operation_id, both.clock.now())
+    done = running.run()
+
+    assert step == Wait(1)
+    assert done.outcome == "succeeded", done.cause
+    assert [sent.name for sent in both.wire.sent].count("lambda.DeleteAlias") == 2
+    assert both.aliases("qa") == {}
