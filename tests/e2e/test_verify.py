@@ -70,6 +70,18 @@ def test_every_alias_that_differs_is_named_and_none_is_touched(orders: Service) 
     assert orders.does("verify")["outcome"] == "unchanged"
 
 
+def test_routing_weights_are_drift_which_only_this_shows(orders: Service) -> None:
+    lambda_ = orders.plane.client("lambda")
+    weights = {"AdditionalVersionWeights": {"1": 0.5}}
+    lambda_.update_alias(FunctionName=orders.functions["a"], Name="dev", FunctionVersion="2", RoutingConfig=weights)
+    try:
+        refused(orders, orders.request("verify", "dev"), "Drifted", f"{orders.arn('a')}:dev", "routing weights")
+    finally:
+        none: dict[str, float] = {}
+        lambda_.update_alias(FunctionName=orders.functions["a"], Name="dev", RoutingConfig={"AdditionalVersionWeights": none})
+    assert orders.does("verify")["outcome"] == "unchanged"
+
+
 def test_it_waits_for_nobody(orders: Service) -> None:
     """Whoever asks for anything of this lock has to wait, but only a look is taken here."""
     with orders.plane.somebody_holds(orders.name, "collect"):
@@ -79,7 +91,7 @@ def test_it_waits_for_nobody(orders: Service) -> None:
 
 
 def test_an_alias_that_cannot_be_read_neither_agrees_nor_differs(orders: Service) -> None:
-    with orders.plane.denied("InspectRole", "lambda:GetFunction", orders.arn("b"), f"{orders.arn('b')}:*"):
+    with orders.plane.denied("InspectRole", "lambda:ListAliases", orders.arn("b")):
         refused(orders, orders.request("verify", None), "Unreadable", orders.arn("b"), "AccessDenied")
 
 

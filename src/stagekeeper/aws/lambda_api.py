@@ -197,10 +197,7 @@ class LambdaApi:
             answer = self._read(what, lambda: self._clients.alias.get_alias(FunctionName=arn, Name=name))
         except NotThere:
             return None
-        found = answer["FunctionVersion"]
-        weights = answer.get("RoutingConfig", {}).get("AdditionalVersionWeights") or {}
-        version = None if found == "$LATEST" else VersionNumber.parse(found)
-        return AliasSeen(version, answer["RevisionId"], weighted=bool(weights))
+        return _alias_seen(answer)
 
     def provisioned_concurrency_is_moving(self, arn: FunctionArn, alias: str) -> bool:
         """Whether AWS is shifting the alias's provisioned concurrency at the moment. Raises CallFailed."""
@@ -226,12 +223,18 @@ class LambdaApi:
     def aliased(self, arn: FunctionArn) -> dict[VersionNumber, list[str]]:
         """The names of all aliases, by each version they give traffic to: as target or by weight. Raises CallFailed."""
         found: dict[VersionNumber, list[str]] = {}
-        call = partial(self._clients.alias.list_aliases, FunctionName=arn)
-        for alias in self._pages(f"listing aliases of {arn}", call, "Aliases"):
-            weighted = alias.get("RoutingConfig", {}).get("AdditionalVersionWeights") or {}
-            for number in {alias["FunctionVersion"], *weighted} - {"$LATEST"}:
+        for alias in self._aliases(arn):
+            for number in {alias["FunctionVersion"], *_weights(alias)} - {"$LATEST"}:
                 found.setdefault(VersionNumber.parse(number), []).append(str(alias["Name"]))
         return found
+
+    def aliases(self, arn: FunctionArn) -> dict[str, AliasSeen]:
+        """Every alias of a function by its name, all pages of 50. Raises CallFailed."""
+        return {str(alias["Name"]): _alias_seen(alias) for alias in self._aliases(arn)}
+
+    def _aliases(self, arn: FunctionArn) -> Iterator[Mapping[str, Any]]:
+        call = partial(self._clients.alias.list_aliases, FunctionName=arn)
+        return self._pages(f"listing aliases of {arn}", call, "Aliases")
 
     def provisioned(self, arn: FunctionArn) -> list[str]:
         """The qualifiers (alias names and version numbers) with provisioned concurrency. Raises CallFailed."""
@@ -379,6 +382,16 @@ class LambdaApi:
                     raise translated(what, error) from error
                 self._shared.slow_down()
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _weights(alias: Mapping[str, Any]) -> Mapping[str, float]:
+    return alias.get("RoutingConfig", {}).get("AdditionalVersionWeights") or {}
+
+
+def _alias_seen(alias: Mapping[str, Any]) -> AliasSeen:
+    found = str(alias["FunctionVersion"])
+    version = None if found == "$LATEST" else VersionNumber.parse(found)
+    return AliasSeen(version, str(alias["RevisionId"]), weighted=bool(_weights(alias)))
 
 
 def _nobody_minds() -> None:

@@ -149,10 +149,11 @@ def drift(
 ) -> Problem | None:
     """The difference between record and AWS on one alias, as a problem; None if they agree."""
     match seen:
-        case VersionSeen(version=version) if version == recorded:
+        case VersionSeen(version=version, weighted=False) if version == recorded:
             return None
-        case VersionSeen(version=version):
+        case VersionSeen(version=version, weighted=weighted):
             found = "$LATEST" if version is None else f"version {version}"
+            found += " and another one by routing weights" if weighted else ""
         case Absent():
             found = "no alias"
         case Unreadable():

@@ -56,10 +56,14 @@ class LatestSeen:
 
 @dataclass(frozen=True, slots=True)
 class VersionSeen:
-    """A published version, or what an alias serves. ``state`` is AWS's: Active, Inactive, Pending or Failed."""
+    """A published version, or what an alias serves. ``state`` is AWS's: Active, Inactive, Pending or Failed.
+
+    ``weighted``: the alias gives a part of its traffic to another version. Only a look at the alias itself shows it.
+    """
 
     version: VersionNumber | None  # None: an alias on $LATEST, which only a stranger makes
     state: str
+    weighted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ def test_verify_is_unchanged_when_aws_agrees_and_writes_only_its_report(two: Wor
 
     assert done.outcome == "unchanged", done.cause
     assert two.items() == before
-    assert two.wire.shared_calls() == []
+    assert two.wire.shared_calls() == ["lambda.ListAliases"] * 2
 
 
 def test_verify_names_every_alias_that_is_not_as_recorded(two: World) -> None:
@@ -95,8 +95,39 @@ def test_verify_names_every_alias_that_is_not_as_recorded(two: World) -> None:
     assert of_qa.cause["blockers"] == [f"{two.arn('b')}:qa: recorded 2, found no alias"]
 
 
+def test_verify_sees_routing_weights_which_nothing_else_shows(two: World) -> None:
+    two.fake.alias(lambda_name("a"), "prod", "2", weights={"1": 0.5})
+
+    done = ask(two, "verify")
+
+    assert done.outcome == "Drifted"
+    assert done.cause["blockers"] == [f"{two.arn('a')}:prod: recorded 2, found version 2 and another one by routing weights"]
+
+
+def test_the_weights_by_which_aws_itself_shifts_provisioned_concurrency_are_no_drift(two: World) -> None:
+    two.fake.quietly(
+        "PutProvisionedConcurrencyConfig",
+        FunctionName=lambda_name("a"),
+        Qualifier="prod",
+        ProvisionedConcurrentExecutions=1,
+    )
+    two.clock.sleep(3600)
+    two.rollback()
+    two.fake._aliases.shift_seconds = 3600.0
+    two.begin({"operation": "reset", "stage": "prod", "to": {"release": 2}}).run()
+    assert two.fake.client().get_alias(FunctionName=lambda_name("a"), Name="prod").get("RoutingConfig") is not None
+
+    assert ask(two, "verify").outcome == "unchanged"
+
+
+def test_verify_of_a_function_that_is_gone_names_it(two: World) -> None:
+    two.fake.quietly("DeleteFunction", FunctionName=lambda_name("b"))
+
+    assert ask(two, "verify").cause["blockers"] == [f"{two.arn('b')}:prod: recorded 2, found no alias"]
+
+
 def test_verify_says_what_it_could_not_read(two: World) -> None:
-    two.fake.fail("GetFunction", error="AccessDeniedException", times=None)
+    two.fake.fail("ListAliases", error="AccessDeniedException", times=None)
 
     assert ask(two, "verify").outcome == "Unreadable"
 

@@ -96,6 +96,8 @@ def move_a_stage_in_every_way(world: RecordedWorld) -> None:
     ask(world, "configure", settings={"protected": True})
     ask(world, "deploy", functions=world.wishes("three"), outcome="unchanged")
     ask(world, "verify", outcome="unchanged")
+    world.fake.alias(lambda_name("a"), "prod", "3", weights={"1": 0.5})
+    ask(world, "verify", outcome="Drifted")
     world.fake.alias(lambda_name("a"), "prod", "1")
     ask(world, "verify", outcome="Drifted")
     ask(world, "rollback", outcome="Drifted")
