@@ -28,8 +28,8 @@ setup: .venv/.ready .tools/ministack/.ready .tools/sam/.ready
 demo: setup
 	@.venv/bin/python -m examples.orders.demo
 
-# A worker for each of two cores. A file's tests stay together, since they share what takes long to make.
-TWO = --numprocesses 2 --dist loadfile
+# A file's tests stay together, since they share what takes long to make.
+WORKERS = --dist loadfile --numprocesses
 
 test: setup lint unit embedded
 
@@ -43,12 +43,13 @@ lint: setup
 
 # Pure rules, the strict fake, DynamoDB and S3 on moto: no socket is opened.
 unit: setup
-	.venv/bin/python -m pytest tests/unit tests/adapters --disable-socket $(TWO)
+	.venv/bin/python -m pytest tests/unit tests/adapters --disable-socket $(WORKERS) 2
 
 # The embedded AWS under enforced IAM: the deployed control plane from outside, its life cycle, and the contract suite.
-# Each worker has servers of its own. The longest files come first, so that no worker is left with one at the end.
+# Each worker has servers of its own, and waits for them half of its time: so there are more workers than cores. The longest
+# files come first, so that no worker is left with one at the end.
 embedded: setup
-	.venv/bin/python -m pytest tests/e2e tests/embedded tests/contract $(TWO) --no-loadscope-reorder
+	.venv/bin/python -m pytest tests/e2e tests/embedded tests/contract --no-loadscope-reorder $(WORKERS) 3
 
 clean:
 	rm -rf .venv .tools .aws-sam .local .build
