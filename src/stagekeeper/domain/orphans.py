@@ -54,6 +54,9 @@ __all__ = [
     "unheld_functions",
 ]
 
+#: How many things a reason names.
+_NAMED = 3
+
 NOT_OURS = "not published by Stagekeeper"
 
 
@@ -203,11 +206,17 @@ def _held_on_aws(found: FoundVersion, function: FunctionFacts, but: AbstractSet[
     """What AWS itself shows on the version. Aliases of the names in ``but`` hold nothing: they go, too."""
     aliases = sorted(set(function.aliases.get(found.version, ())) - but)
     if aliases:
-        return f"alias {aliases[0]} points at it" if len(aliases) == 1 else f"aliases {', '.join(aliases)} point at it"
+        return f"alias {aliases[0]} points at it" if len(aliases) == 1 else f"aliases {_some(aliases)} point at it"
     hanging = sorted(function.hanging.get(found.version, ()))
     if hanging:
-        return f"{', '.join(hanging)} {'hangs' if len(hanging) == 1 else 'hang'} on it"
+        return f"{_some(hanging)} {'hangs' if len(hanging) == 1 else 'hang'} on it"
     return None
+
+
+def _some(names: Sequence[str]) -> str:
+    """A version can have hundreds of aliases, and a report thousands of versions."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _held_by_service(

@@ -19,6 +19,9 @@ from stagekeeper.engine.deps import Deps
 
 #: The contract's bound on every list of an output; the report has them whole.
 MAX_ENTRIES = 100
+#: An output must fit into the state machine's 256 KiB and, with the rest of its operation's item, into DynamoDB's 400 KB (bytes).
+_MAX_OUTPUT = 150_000
+_MAX_TEXT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,5 +140,20 @@ def _entry(verdict: Verdict) -> dict[str, Any]:
 
 
 def _cut(whole: Mapping[str, Any]) -> dict[str, Any]:
-    swept = {name: entries[:MAX_ENTRIES] for name, entries in whole["sweep"].items()}
-    return {**whole, "changes": whole["changes"][:MAX_ENTRIES], "warnings": whole["warnings"][:MAX_ENTRIES], "sweep": swept}
+    """The output: the counts are the whole's, the lists what fits. The longest lists lose their ends first."""
+    changes = [_short(line) for line in whole["changes"][:MAX_ENTRIES]]
+    swept = {name: [_short(entry) for entry in entries[:MAX_ENTRIES]] for name, entries in whole["sweep"].items()}
+    warnings = [_shortened(warning) for warning in whole["warnings"][:MAX_ENTRIES]]
+    output = {**whole, "changes": changes, "warnings": warnings, "sweep": swept}
+    lists: list[list[Any]] = [changes, warnings, *swept.values()]
+    while len(json.dumps(output)) > _MAX_OUTPUT and any(lists):
+        max(lists, key=len).pop()
+    return output
+
+
+def _short(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {**entry, "reason": _shortened(entry["reason"])}
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
