@@ -27,6 +27,10 @@ from stagekeeper.engine.gather import in_parallel
 _MOVING = frozenset({OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.RESET, OperationKind.CLONE})
 
 
+#: GetPolicy's budget is 15 a second; some of it is others'.
+_POLICIES_PER_SECOND = 10.0
+
+
 @dataclass(frozen=True, slots=True)
 class OnRecord:
     """What the table says of a service. ``members`` are all functions it ever had, ``functions`` those it may judge: claimed by
@@ -72,8 +76,11 @@ def _in_flight(deps: Deps, service: ServiceName, asking: OperationId) -> dict[tu
     return mentioned
 
 
-def survey(deps: Deps, service: ServiceName, settings: SweepSettings, asking: OperationId) -> Survey:
-    """A verdict on every version of every function of the service, or why there is none. Raises CallFailed, MalformedItem."""
+def survey(deps: Deps, service: ServiceName, settings: SweepSettings, asking: OperationId, until: float) -> Survey:
+    """A verdict on every version of every function of the service, or why there is none. Raises CallFailed, MalformedItem.
+
+    Policies are read ``until`` (epoch seconds); what is not looked at by then stays for the next sweep.
+    """
     record = on_record(deps, service, asking)
     api = deps.lambda_api.unhurried()
     mappings = deps.callers.mappings()
@@ -88,12 +95,21 @@ def survey(deps: Deps, service: ServiceName, settings: SweepSettings, asking: Op
         bare = replace(settings, keep=0)
         now = deps.clock.now()
         candidates = [v for function in there for v in orphans(function, known, bare, now) if v.remove]
-        complete = with_policies(deps, there, candidates)
+        affordable = max(0, int((until - now) * _POLICIES_PER_SECOND))
+        unread = candidates[affordable:]
+        complete = with_policies(deps, [_holding(function, unread) for function in there], candidates[:affordable])
         broken = [function for function in complete if isinstance(function, Unreadable)]
         there = [function for function in complete if isinstance(function, FunctionFacts)]
     if broken:
         return Survey(service, trouble=unreadable(service, broken))
     return Survey(service, tuple(verdict for function in there for verdict in orphans(function, known, settings, now)))
+
+
+def _holding(function: FunctionFacts, unread: Iterable[Verdict]) -> FunctionFacts:
+    """The function with versions that could not be looked at in full: nobody knows what hangs on them."""
+    mine = {verdict.version for verdict in unread if verdict.arn == function.arn}
+    told = {version: [*function.hanging.get(version, ()), "what this sweep had no time to look at"] for version in mine}
+    return replace(function, hanging={**function.hanging, **told}) if told else function
 
 
 def function_facts(

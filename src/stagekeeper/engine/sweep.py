@@ -31,6 +31,9 @@ from stagekeeper.engine.report import Swept, ended, subject_of
 from stagekeeper.engine.step import Step, Wait, failed, resume
 from stagekeeper.engine.survey import OnRecord, function_facts, on_record, survey, with_policies
 
+#: After so long (seconds) a worker begins no further survey, and so long a dry run may look in all.
+_SOME_WORK = 60.0
+_DRY_RUN = 780.0
 #: How long (seconds) a batch keeps everybody else out.
 _BATCH = 5.0
 #: What looking at a function and deleting one version take of it (seconds), at a sweep's pace.
@@ -59,7 +62,8 @@ def looked_at(deps: Deps, operation_id: OperationId, request: SweepRequest, stac
     if isinstance(services, Refusal):
         return services
     settings = wanted_settings(request, stack)
-    plan = SweepPlan(settings, tuple(_surveyed(deps, service, settings, operation_id) for service in services))
+    until = deps.clock.now() + _DRY_RUN
+    plan = SweepPlan(settings, tuple(_surveyed(deps, service, settings, operation_id, until) for service in services))
     return _refused(plan, Progress(), request.service) or _swept(plan)
 
 
@@ -78,10 +82,12 @@ def survey_all(deps: Deps, operation_id: OperationId, stack: SweepSettings, dead
         if isinstance(services, Refusal):
             return _end(deps, record, Status.REFUSED, failed(services, operation_id))
         plan = SweepPlan(wanted_settings(request, stack), (), tuple(services))
+    # A large service takes most of a worker's life: one that has done some work leaves the next service to a new worker.
+    soon = deps.clock.now() + _SOME_WORK
     while plan.ahead:
-        done = _surveyed(deps, plan.ahead[0], plan.settings, operation_id)
+        done = _surveyed(deps, plan.ahead[0], plan.settings, operation_id, deadline)
         plan = replace(plan, surveys=(*plan.surveys, done), ahead=plan.ahead[1:])
-        if plan.ahead and deps.clock.now() > deadline:
+        if plan.ahead and deps.clock.now() > soon:
             deps.journal.record_progress(record, bodies.put_plan(plan))
             return Wait(1)
     refused = _refused(plan, Progress(), request.service)
@@ -104,10 +110,10 @@ def _services(deps: Deps, request: SweepRequest) -> list[ServiceName] | Refusal:
     return Refusal(Code.SERVICE_NOT_FOUND, sentence, (request.service,))
 
 
-def _surveyed(deps: Deps, service: ServiceName, settings: SweepSettings, asking: OperationId) -> Survey:
+def _surveyed(deps: Deps, service: ServiceName, settings: SweepSettings, asking: OperationId, until: float) -> Survey:
     """One service's trouble must not keep the others from being swept."""
     try:
-        return survey(deps, service, settings, asking)
+        return survey(deps, service, settings, asking, until)
     except CallFailed as error:
         return Survey(service, trouble=unreadable(service, [Unreadable(error.what, error.why)]))
     except MalformedItem as error:

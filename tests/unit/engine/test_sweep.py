@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stagekeeper.domain.orphans import SweepSettings
+from stagekeeper.engine import survey
 
 from .conftest import Deployed
 from .execution import Execution
@@ -549,6 +550,24 @@ def test_without_a_service_all_are_swept(pair: World, mode: str) -> None:
     assert done.output is not None
     assert done.output["service"] is None
     assert versions(pair) == ({"a": ["3"], "b": ["3"]} if mode == "delete" else {"a": ["1", "2", "3"], "b": ["1", "2", "3"]})
+
+
+def test_a_worker_that_has_done_some_work_leaves_the_next_service_to_another(pair: World) -> None:
+    pair.fake.on("ListAliases", lambda _: pair.clock.sleep(100), on_call=1)
+
+    done = everything(pair)
+
+    assert swept(done) == [(name, version) for name in "ab" for version in "12"]
+    assert done.visited.count("Inspect") == 2
+
+
+def test_what_there_was_no_time_to_look_at_stays_for_the_next_sweep(old: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "_POLICIES_PER_SECOND", 3.5 / 840)  # three of the six that nothing else holds
+
+    done = sweep(old, "report", keep=0)
+
+    late = [place for place, reason in reasons(done).items() if "no time to look at" in reason]
+    assert (len(late), len(swept(done))) == (3, 3)
 
 
 def test_the_trouble_of_one_service_does_not_stop_the_others(pair: World) -> None:
