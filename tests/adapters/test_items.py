@@ -31,8 +31,8 @@ from stagekeeper.domain.model import (
     VersionNumber,
 )
 from stagekeeper.domain.operation import OperationKind, Phase, Status
-from stagekeeper.domain.orphans import PastMovement
 from stagekeeper.domain.plan import Published
+from stagekeeper.domain.reach import PastMovement
 from stagekeeper.domain.record import Failed, OperationRecord, Succeeded
 from stagekeeper.domain.refusal import Code, Refusal
 

@@ -8,7 +8,7 @@ from stagekeeper.domain.deploy import stage_moved
 from stagekeeper.domain.facts import StageFacts
 from stagekeeper.domain.model import ReleaseNumber, ServiceName, Settings, StageName
 from stagekeeper.domain.plan import ConfigurePlan, Unchanged
-from stagekeeper.domain.refusal import Code, Refusal
+from stagekeeper.domain.refusal import Refusal, no_service, no_stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +25,9 @@ class ConfigureWish:
 def configure(wish: ConfigureWish, at: StageFacts) -> ConfigurePlan | Unchanged | Refusal:
     """The stage's record as it is to be."""
     if at.service is None:
-        return Refusal(
-            Code.SERVICE_NOT_FOUND,
-            f"There is no service {wish.service}: nothing was ever deployed under that name. Check the spelling.",
-        )
+        return no_service(wish.service)
     if at.stage is None:
-        return Refusal(
-            Code.STAGE_NOT_FOUND,
-            f"Service {wish.service} has no stage {wish.stage}. Check the spelling, or deploy to it first.",
-            (wish.stage,),
-        )
+        return no_stage(wish.service, wish.stage)
     moved = stage_moved(wish.service, wish.stage, at, wish.if_release)
     if moved is not None:
         return moved

@@ -49,7 +49,7 @@ from stagekeeper.domain.model import (
 )
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.plan import Join, Plan, Publish, Reuse, Unchanged
-from stagekeeper.domain.refusal import Code, Refusal
+from stagekeeper.domain.refusal import Code, Refusal, no_service, no_stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +67,14 @@ class DeployWish:
 
 def admit_deploy(wish: DeployWish, at: StageFacts) -> Refusal | None:
     """The refusals that need no look at AWS."""
-    if wish.partial and at.service is None:
-        return Refusal(
-            Code.SERVICE_NOT_FOUND,
-            f"There is no service {wish.service}, and a partial deploy changes an existing one. Check the spelling, or deploy "
-            "all functions first.",
-        )
-    if wish.partial and at.stage is None:
-        return Refusal(
-            Code.STAGE_NOT_FOUND,
-            f"Service {wish.service} has no stage {wish.stage}, and a partial deploy changes an existing one. "
-            "Deploy all functions first.",
-        )
+    if wish.partial:
+        if wish.stage is None:
+            raise AssertionError("a partial deploy names its stage")
+        advice = "A partial deploy changes an existing stage: check the spelling, or deploy all functions first."
+        if at.service is None:
+            return no_service(wish.service, advice)
+        if at.stage is None:
+            return no_stage(wish.service, wish.stage, advice)
     return stage_moved(wish.service, wish.stage, at, wish.if_release)
 
 

@@ -10,7 +10,7 @@ WAY_BACK_LIMIT = 100
 
 
 def pushed(stage: Stage | None, target: ReleaseNumber) -> tuple[ReleaseNumber, ...]:
-    """The way back after a deploy onto ``target``: what the stage served is pushed; a repair pushes nothing."""
+    """The way back after a deploy or a reset onto ``target``: what the stage served is pushed; a repair pushes nothing."""
     if stage is None or stage.release is None or stage.release == target:
         return () if stage is None else stage.way_back
     return (stage.release, *stage.way_back)[:WAY_BACK_LIMIT]

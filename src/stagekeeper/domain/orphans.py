@@ -3,8 +3,8 @@
 The most dangerous rule of the system: a version goes only if every single rule lets it go, and whatever is not known for
 certain keeps it. A fact that could not be read never gets here, the caller refuses. Must not read, delete or know the time.
 
-Call ``index`` once per service, then ask per function: ``orphans`` for a sweep, ``orphans_of_stage`` and ``orphans_of_service``
-for teardowns, ``unheld_functions`` for the claims that may be freed.
+Make the service's index once (``reach.index``), then ask per function: ``orphans`` for a sweep, ``orphans_of_stage`` and
+``orphans_of_service`` for teardowns.
 """
 
 from __future__ import annotations
@@ -24,35 +24,7 @@ from stagekeeper.domain.model import (
     StageName,
     VersionNumber,
 )
-from stagekeeper.domain.reach import (
-    NEWEST_RELEASES,
-    PastMovement,
-    Reached,
-    ServiceFacts,
-    ServiceIndex,
-    check_time,
-    index,
-    reach_of,
-    reached_by,
-    unheld_functions,
-)
-
-__all__ = [
-    "FoundVersion",
-    "FunctionFacts",
-    "PastMovement",
-    "Reached",
-    "ServiceFacts",
-    "ServiceIndex",
-    "SweepSettings",
-    "Verdict",
-    "index",
-    "orphans",
-    "orphans_of_service",
-    "orphans_of_stage",
-    "reached_by",
-    "unheld_functions",
-]
+from stagekeeper.domain.reach import NEWEST_RELEASES, ServiceIndex, check_time, reach_of
 
 #: How many things a reason names.
 _NAMED = 3

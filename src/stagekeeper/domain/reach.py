@@ -53,14 +53,6 @@ class ServiceFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
-    """What a stage reached since it was made: by content, in the releases of its ledger, and by number, through its aliases."""
-
-    contents: frozenset[tuple[FunctionArn, Content]]
-    versions: frozenset[tuple[FunctionArn, VersionNumber]]
-
-
-@dataclass(frozen=True, slots=True)
 class ServiceIndex:
     """What holds a service's releases and versions, ready to be asked for every version of every function.
 
@@ -159,13 +151,6 @@ def index(service: ServiceFacts) -> ServiceIndex:
         in_flight=service.in_flight,
         busy={arn for stage in stages for arn in stage.aliases} | {arn for arn, _ in service.in_flight},
     )
-
-
-def reached_by(stage: Stage, service: ServiceIndex) -> Reached:
-    """What the stage reached: what it serves, its way back, and every release its ledger named since it was made."""
-    releases, versions = reach_of(stage, service.lives.get(stage.name, ()))
-    contents = frozenset(content for content, numbers in service.containing.items() if not releases.isdisjoint(numbers))
-    return Reached(contents, versions)
 
 
 def unheld_functions(

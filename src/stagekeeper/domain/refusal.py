@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from stagekeeper.domain.model import ServiceName, StageName
+
 
 class Code(StrEnum):
     """The codes of the public interface that the built operations use, in the order in which they are decided.
@@ -45,3 +47,12 @@ class Refusal:
     message: str
     blockers: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+def no_service(service: ServiceName, advice: str = "Check the spelling.") -> Refusal:
+    sentence = f"There is no service {service}: nothing is deployed under that name. {advice}"
+    return Refusal(Code.SERVICE_NOT_FOUND, sentence, (service,))
+
+
+def no_stage(service: ServiceName, stage: StageName, advice: str = "Check the spelling.") -> Refusal:
+    return Refusal(Code.STAGE_NOT_FOUND, f"Service {service} has no stage {stage}. {advice}", (stage,))

@@ -28,7 +28,7 @@ from stagekeeper.domain.model import (
 )
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.plan import Join, Plan, Unchanged
-from stagekeeper.domain.refusal import Code, Refusal
+from stagekeeper.domain.refusal import Code, Refusal, no_service, no_stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +82,13 @@ def admit_restore(wish: RestoreWish, at: StageFacts, others: Mapping[StageName, 
     ``others`` has the record of the stage that the request names beside its own, if there is one.
     """
     if at.service is None:
-        return Refusal(
-            Code.SERVICE_NOT_FOUND,
-            f"There is no service {wish.service}: nothing was ever deployed under that name. Check the spelling.",
-        )
+        return no_service(wish.service)
     if wish.kind is OperationKind.CLONE:
         return _admit_clone(wish, at, others)
     if at.stage is None:
-        return _no_stage(wish.service, wish.stage)
+        return no_stage(wish.service, wish.stage)
     if isinstance(wish.choice, AsStage) and wish.choice.stage not in others:
-        return _no_stage(wish.service, wish.choice.stage)
+        return no_stage(wish.service, wish.choice.stage)
     moved = stage_moved(wish.service, wish.stage, at, wish.if_release)
     if moved is not None:
         return moved
@@ -116,23 +113,18 @@ def _admit_clone(wish: RestoreWish, at: StageFacts, others: Mapping[StageName, S
     if not isinstance(wish.choice, AsStage):
         raise AssertionError("a clone names the stage it is made from")
     if wish.choice.stage not in others:
-        return _no_stage(wish.service, wish.choice.stage)
+        return no_stage(wish.service, wish.choice.stage)
     if at.stage is not None:
         return Refusal(
             Code.STAGE_EXISTS,
             f"Service {wish.service} has a stage {wish.stage} already. Choose another name, or use reset to move that one.",
+            (wish.stage,),
         )
     moved = stage_moved(wish.service, wish.stage, at, wish.if_release)
     if moved is not None:
         return moved
     served = _served_by(wish, others[wish.choice.stage])
     return served if isinstance(served, Refusal) else Chosen(None, served, ())
-
-
-def _no_stage(service: ServiceName, stage: StageName) -> Refusal:
-    return Refusal(
-        Code.STAGE_NOT_FOUND, f"Service {service} has no stage {stage}. Check the spelling, or deploy to it first.", (stage,)
-    )
 
 
 def _no_release(service: Service, release: ReleaseNumber) -> Refusal:

@@ -15,7 +15,7 @@ from stagekeeper.domain.model import FunctionArn, LogicalName, ReleaseNumber, Se
 from stagekeeper.domain.orphans import FunctionFacts, Verdict, orphans_of_service, orphans_of_stage
 from stagekeeper.domain.plan import Change
 from stagekeeper.domain.reach import ServiceFacts, index
-from stagekeeper.domain.refusal import Code, Refusal
+from stagekeeper.domain.refusal import Code, Refusal, no_service, no_stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +68,11 @@ class TeardownPlan:
 def admit_teardown(wish: TeardownWish, at: StageFacts, stages: Sequence[Stage]) -> Refusal | None:
     """The refusals that need no look at AWS, in the order of the contract."""
     if at.service is None:
-        return Refusal(
-            Code.SERVICE_NOT_FOUND,
-            f"There is no service {wish.service}: nothing was ever deployed under that name. Check the spelling.",
-        )
+        return no_service(wish.service)
     if wish.stage is None:
         return _unconfirmed(wish, stages)
     if at.stage is None:
-        return Refusal(
-            Code.STAGE_NOT_FOUND, f"Service {wish.service} has no stage {wish.stage}. Check the spelling.", (wish.stage,)
-        )
+        return no_stage(wish.service, wish.stage)
     moved = stage_moved(wish.service, wish.stage, at, wish.if_release)
     if moved is not None:
         return moved
@@ -92,6 +87,7 @@ def admit_teardown(wish: TeardownWish, at: StageFacts, stages: Sequence[Stage]) 
         return Refusal(
             Code.INVALID_REQUEST,
             f"The request is refused: confirm names something else than stage {wish.stage}, which would go. Correct one of them.",
+            (wish.stage,),
         )
     return None
 

@@ -8,20 +8,17 @@ from stagekeeper.domain.aliases import Problem, drift, refusal
 from stagekeeper.domain.deploy import stage_moved
 from stagekeeper.domain.facts import StageFacts
 from stagekeeper.domain.model import ReleaseNumber, ServiceName
-from stagekeeper.domain.refusal import Code, Refusal
+from stagekeeper.domain.refusal import Refusal, no_service, no_stage
 
 
 def admit_verify(service: ServiceName, at: StageFacts, if_release: ReleaseNumber | None) -> Refusal | None:
     """The refusals that need no look at AWS."""
     if at.service is None:
-        return Refusal(
-            Code.SERVICE_NOT_FOUND,
-            f"There is no service {service}: nothing was ever deployed under that name. Check the spelling.",
-        )
+        return no_service(service)
     if at.name is None:
         return None
     if at.stage is None:
-        return Refusal(Code.STAGE_NOT_FOUND, f"Service {service} has no stage {at.name}. Check the spelling.", (at.name,))
+        return no_stage(service, at.name)
     return stage_moved(service, at.name, at, if_release)
 
 

@@ -21,7 +21,7 @@ from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ende
 from stagekeeper.domain.orphans import FunctionFacts, SweepSettings, Verdict, orphans
 from stagekeeper.domain.reach import index, unheld_functions
 from stagekeeper.domain.record import End, OperationRecord, Succeeded
-from stagekeeper.domain.refusal import Code, Refusal
+from stagekeeper.domain.refusal import Code, Refusal, no_service
 from stagekeeper.domain.request import SweepRequest
 from stagekeeper.domain.sweep import Place, Progress, Survey, SweepPlan, outcome, place, to_delete, unreadable
 from stagekeeper.engine.acquire import locked
@@ -106,8 +106,7 @@ def _services(deps: Deps, request: SweepRequest) -> list[ServiceName] | Refusal:
         return known
     if request.service in known:
         return [request.service]
-    sentence = f"There is no service {request.service}: nothing was ever deployed under that name. Check the spelling."
-    return Refusal(Code.SERVICE_NOT_FOUND, sentence, (request.service,))
+    return no_service(request.service)
 
 
 def _surveyed(deps: Deps, service: ServiceName, settings: SweepSettings, asking: OperationId, until: float) -> Survey:

@@ -18,14 +18,12 @@ from stagekeeper.domain.model import (
 from stagekeeper.domain.orphans import (
     FoundVersion,
     FunctionFacts,
-    PastMovement,
-    ServiceFacts,
     SweepSettings,
     Verdict,
-    index,
     orphans,
     orphans_of_stage,
 )
+from stagekeeper.domain.reach import PastMovement, ServiceFacts, index
 from tests.unit.domain.builders import arn, content, numbers, release, stage, version
 
 HOUR = 3600.0

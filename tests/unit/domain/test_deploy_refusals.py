@@ -59,15 +59,21 @@ def says(refusal: Refusal, *parts: str) -> None:
 def test_a_partial_deploy_needs_a_stage_that_exists() -> None:
     wish = deploy_wish(partial=True)
     refusal = refused(decide_deploy(wish, deploy_facts(wanted("api"), wish=wish, releases=(R1,))))
-    assert refusal.code is Code.STAGE_NOT_FOUND
-    says(refusal, "Service orders has no stage dev", "Deploy all functions first")
+    assert (refusal.code, refusal.blockers) == (Code.STAGE_NOT_FOUND, ("dev",))
+    says(refusal, "Service orders has no stage dev", "deploy all functions first")
 
 
 def test_a_partial_deploy_needs_a_service_that_exists() -> None:
     wish = deploy_wish(partial=True, if_release=2)
     refusal = refused(decide_deploy(wish, deploy_facts(wanted("api"), wish=wish)))
-    assert refusal.code is Code.SERVICE_NOT_FOUND
+    assert (refusal.code, refusal.blockers) == (Code.SERVICE_NOT_FOUND, ("orders",))
     says(refusal, "no service orders", "deploy all functions first")
+
+
+def test_a_partial_deploy_without_a_stage_is_never_decided() -> None:
+    wish = replace(deploy_wish(partial=True), stage=None)
+    with pytest.raises(AssertionError, match="a partial deploy names its stage"):
+        decide_deploy(wish, deploy_facts(wanted("api"), wish=wish))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from stagekeeper.domain.model import LogicalName, OperationId
-from stagekeeper.domain.orphans import SweepSettings, Verdict, index, orphans
+from stagekeeper.domain.orphans import SweepSettings, Verdict, orphans
+from stagekeeper.domain.reach import index
 from tests.unit.domain.builders import arn, release, stage, version
 from tests.unit.domain.orphan_cases import API, BASE, DAY, HOUR, Case, found, movement, named, removed
 
@@ -34,6 +35,9 @@ KEPT: list[tuple[str, dict[str, Any], str]] = [
         {"hanging": {1: ["permission sns", "function URL"]}},
         "function URL, permission sns hang on it",
     ),
+    ("three aliases", {"aliases": {1: ["c", "a", "b"]}}, "aliases a, b, c point at it"),
+    ("more aliases than a reason names", {"aliases": {1: ["d", "c", "a", "b"]}}, "aliases a, b, c and 1 more point at it"),
+    ("more triggers than a reason names", {"hanging": {1: ["d", "c", "e", "a", "b"]}}, "a, b, c and 2 more hang on it"),
     (
         "a stage by its release",
         {"stages": (stage(2, api=2), named("prod", stage(1)))},

@@ -28,14 +28,11 @@ from stagekeeper.domain.model import (
 from stagekeeper.domain.orphans import (
     FoundVersion,
     FunctionFacts,
-    PastMovement,
-    ServiceFacts,
     SweepSettings,
-    index,
     orphans,
     orphans_of_stage,
-    unheld_functions,
 )
+from stagekeeper.domain.reach import PastMovement, ServiceFacts, index, unheld_functions
 from tests.unit.domain.builders import arn, part
 
 FUNCTIONS = {arn(name): LogicalName(name) for name in ("api", "web")}

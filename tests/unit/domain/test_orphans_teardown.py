@@ -9,49 +9,33 @@ from typing import Any
 import pytest
 
 from stagekeeper.domain.model import OperationId, StageName
-from stagekeeper.domain.orphans import (
-    FoundVersion,
-    ServiceFacts,
-    SweepSettings,
-    index,
-    orphans_of_service,
-    reached_by,
-    unheld_functions,
-)
-from tests.unit.domain.builders import arn, content, release, stage, version
+from stagekeeper.domain.orphans import FoundVersion, SweepSettings, orphans_of_service
+from stagekeeper.domain.reach import ServiceFacts, index, reach_of, unheld_functions
+from tests.unit.domain.builders import arn, numbers, release, stage, version
 from tests.unit.domain.orphan_cases import API, BASE, DAY, HOUR, PROD, Case, found, function, movement, named, removed
 
 # What a stage reached.
 
 
 def test_a_stage_reached_what_it_serves_its_way_back_and_all_that_its_ledger_names() -> None:
-    at = stage(2, 1, api=2, web=7)
-    service = ServiceFacts(
-        [at],
-        [release(number, api=code) for number, code in enumerate("ABCDEF", start=1)],
-        [movement(1, 3, 4, 9 * DAY, 5, displaced={API: version(8)})],
-        {},
-    )
-    reached = reached_by(at, index(service))
-    assert reached.contents == {(API, content(code)) for code in "ABCDE"}
-    assert reached.versions == {(API, version(2)), (arn("web"), version(7)), (API, version(8))}
+    life = [movement(1, 3, 4, 9 * DAY, 5, displaced={API: version(8)})]
+    releases, versions = reach_of(stage(2, 1, api=2, web=7), life)
+    assert releases == set(numbers(1, 2, 3, 4, 5))
+    assert versions == {(API, version(2)), (arn("web"), version(7)), (API, version(8))}
 
 
 def test_a_stage_that_is_made_again_reaches_nothing_of_its_former_lives() -> None:
-    at = stage(3)
     lives = [
         *(movement(1, None, 1, 9 * DAY), movement(2, 1, None, 8 * DAY)),
         *(movement(3, None, 1, 7 * DAY), movement(4, 1, None, 6 * DAY)),
         *(movement(5, None, 2, 5 * DAY), movement(6, 2, 3, 4 * DAY)),
     ]
-    service = ServiceFacts([at], [release(1, api="A"), release(2, api="B"), release(3, api="C")], lives, {})
-    assert reached_by(at, index(service)).contents == {(API, content("B")), (API, content("C"))}
+    assert set(index(ServiceFacts([stage(3)], [], lives, {})).reaching) == set(numbers(2, 3))
 
 
 def test_a_stage_reaches_nothing_by_another_stages_ledger() -> None:
-    at = stage(2)
-    service = ServiceFacts([at], BASE.releases, [movement(1, None, 1, DAY, of="qa")], {})
-    assert reached_by(at, index(service)).contents == {(API, content("B"))}
+    service = ServiceFacts([stage(2)], BASE.releases, [movement(1, None, 1, DAY, of="qa")], {})
+    assert set(index(service).reaching) == set(numbers(2))
 
 
 # The teardown of a stage.

@@ -160,7 +160,7 @@ def test_nothing_was_lost_where_an_alias_is_made_for_the_first_time() -> None:
 @pytest.mark.parametrize("wish", [reset_wish(2), reset_wish(PROD), clone_wish(PROD)])
 def test_a_service_that_nobody_deployed(wish: RestoreWish) -> None:
     refusal = refused(decide_restore(wish, None, last_release=None))
-    assert refusal.code is Code.SERVICE_NOT_FOUND
+    assert (refusal.code, refusal.blockers) == (Code.SERVICE_NOT_FOUND, ("orders",))
     says(refusal, "There is no service orders", "Check the spelling")
 
 
@@ -180,7 +180,7 @@ def test_a_stage_to_be_like_that_is_not_there(wish: RestoreWish, at: Stage | Non
 
 def test_a_stage_that_is_there_cannot_be_made() -> None:
     refusal = refused(clone(at=ON_R3))
-    assert refusal.code is Code.STAGE_EXISTS
+    assert (refusal.code, refusal.blockers) == (Code.STAGE_EXISTS, ("dev",))
     says(refusal, "has a stage dev already", "reset")
 
 

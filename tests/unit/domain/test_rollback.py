@@ -106,13 +106,13 @@ def test_a_mixed_stage_is_put_right_even_where_no_alias_has_to_move() -> None:
 
 def test_a_service_that_nobody_deployed() -> None:
     refusal = refused(decide_restore(rollback_wish(), None, last_release=None))
-    assert refusal.code is Code.SERVICE_NOT_FOUND
+    assert (refusal.code, refusal.blockers) == (Code.SERVICE_NOT_FOUND, ("orders",))
     says(refusal, "There is no service orders", "Check the spelling")
 
 
 def test_a_stage_that_is_not_there() -> None:
     refusal = refused(decide_restore(rollback_wish(), None))
-    assert refusal.code is Code.STAGE_NOT_FOUND
+    assert (refusal.code, refusal.blockers) == (Code.STAGE_NOT_FOUND, ("dev",))
     says(refusal, "Service orders has no stage dev", "Check the spelling")
 
 

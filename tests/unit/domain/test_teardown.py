@@ -9,8 +9,9 @@ import pytest
 
 from stagekeeper.domain.facts import Unreadable
 from stagekeeper.domain.model import FunctionArn, LogicalName, OperationId, ReleaseNumber, ServiceName, Settings, Stage, StageName
-from stagekeeper.domain.orphans import FunctionFacts, ServiceFacts
+from stagekeeper.domain.orphans import FunctionFacts
 from stagekeeper.domain.plan import Change
+from stagekeeper.domain.reach import ServiceFacts
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.teardown import (
     TeardownFacts,
@@ -105,7 +106,7 @@ def test_a_protected_stage_goes_only_with_its_name(confirm: str | None) -> None:
 def test_a_confirm_that_names_something_else_refuses(confirm: str) -> None:
     """Whoever wrote it meant another stage."""
     refusal = refused(admitted(wish(confirm=confirm), ON_R3))
-    assert refusal.code is Code.INVALID_REQUEST
+    assert (refusal.code, refusal.blockers) == (Code.INVALID_REQUEST, ("dev",))
     assert "stage dev" in refusal.message
 
 
