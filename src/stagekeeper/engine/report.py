@@ -21,7 +21,7 @@ from stagekeeper.engine.deps import Deps
 MAX_ENTRIES = 100
 #: An output must fit into the state machine's 256 KiB and, with the rest of its operation's item, into DynamoDB's 400 KB (bytes).
 _MAX_OUTPUT = 150_000
-_MAX_TEXT = 300
+_MAX_TEXT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,9 @@ def _whole(outcome: str, subject: Subject, decision: Decision, published: Mappin
         "stage": subject.stage,
         "release": release,
         "previous_release": previous,
-        "changes": [asdict(line) for line in lines],
+        "changes": [_short(asdict(line)) for line in lines],
         "changes_count": len(lines),
-        "warnings": _warnings(decision),
+        "warnings": [_shortened(warning) for warning in _warnings(decision)],
         "sweep": {"deleted": deleted, "kept": kept},
         "deleted_count": len(deleted),
         "kept_count": len(kept),
@@ -136,14 +136,16 @@ def _warnings(decision: Decision) -> list[str]:
 
 def _entry(verdict: Verdict) -> dict[str, Any]:
     """One version of a sweep; ``bytes`` is the size of its code."""
-    return {"function": verdict.function, "version": str(verdict.version), "reason": verdict.reason, "bytes": verdict.size}
+    return _short(
+        {"function": verdict.function, "version": str(verdict.version), "reason": verdict.reason, "bytes": verdict.size}
+    )
 
 
 def _cut(whole: Mapping[str, Any]) -> dict[str, Any]:
     """The output: the counts are the whole's, the lists what fits. The longest lists lose their ends first."""
-    changes = [_short(line) for line in whole["changes"][:MAX_ENTRIES]]
-    swept = {name: [_short(entry) for entry in entries[:MAX_ENTRIES]] for name, entries in whole["sweep"].items()}
-    warnings = [_shortened(warning) for warning in whole["warnings"][:MAX_ENTRIES]]
+    changes = list(whole["changes"][:MAX_ENTRIES])
+    swept = {name: list(entries[:MAX_ENTRIES]) for name, entries in whole["sweep"].items()}
+    warnings = list(whole["warnings"][:MAX_ENTRIES])
     output = {**whole, "changes": changes, "warnings": warnings, "sweep": swept}
     lists: list[list[Any]] = [changes, warnings, *swept.values()]
     while len(json.dumps(output)) > _MAX_OUTPUT and any(lists):
