@@ -15,7 +15,6 @@ from stagekeeper.domain.model import OperationId, Service
 from stagekeeper.domain.operation import Phase, Status
 from stagekeeper.domain.orphans import SweepSettings
 from stagekeeper.domain.plan import ConfigurePlan, Plan, Unchanged
-from stagekeeper.domain.record import End, OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.request import (
     CloneRequest,
@@ -33,7 +32,7 @@ from stagekeeper.domain.restore import AlongTheWayBack, AsStage, RestoreWish, To
 from stagekeeper.domain.teardown import TeardownPlan
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.gather import deploy_facts, in_parallel, recorded, restore_facts
-from stagekeeper.engine.report import Decision, Subject, TornDown, ended, planned, subject_of
+from stagekeeper.engine.report import Decision, Subject, TornDown, close, ended, planned, subject_of
 from stagekeeper.engine.step import Step, failed, resume
 from stagekeeper.engine.sweep import looked_at
 from stagekeeper.engine.teardown import decide_teardown
@@ -55,9 +54,9 @@ def prepare(deps: Deps, operation_id: OperationId) -> Step:
     decision = readable(lambda: _decide(deps, operation_id, bodies.request_of(record), read_only=False))
     match decision:
         case Refusal():
-            return _end(deps, record, Status.REFUSED, failed(decision, operation_id))
+            return close(deps, record, Status.REFUSED, failed(decision, operation_id))
         case Unchanged():
-            return _end(deps, record, Status.UNCHANGED, ended(deps, subject_of(record), decision, {}))
+            return close(deps, record, Status.UNCHANGED, ended(deps, subject_of(record), decision, {}))
         case Plan(new_release=True):
             new = Service(decision.service, decision.release)
             return resume(deps.journal.record_intent(record, bodies.put_plan(decision), new))
@@ -74,11 +73,6 @@ def dry_run(deps: Deps, operation_id: OperationId, request: Request | Refusal, s
     if isinstance(decision, Refusal):
         return failed(decision, operation_id)
     return planned(Subject(operation_id, kind_of(request), request.service, request.stage), decision)
-
-
-def _end(deps: Deps, record: OperationRecord, status: Status, end: End) -> Step:
-    deps.journal.end(record, status, end)
-    return end
 
 
 def readable(decide: Callable[[], T]) -> T | Refusal:

@@ -9,10 +9,10 @@ from typing import Any, assert_never
 
 from stagekeeper.domain import teardown
 from stagekeeper.domain.model import FunctionArn, OperationId, ReleaseNumber, ServiceName, StageName
-from stagekeeper.domain.operation import OperationKind
+from stagekeeper.domain.operation import OperationKind, Status
 from stagekeeper.domain.orphans import Verdict
 from stagekeeper.domain.plan import Change, ConfigurePlan, Plan, Published, Unchanged, changes
-from stagekeeper.domain.record import OperationRecord, Succeeded
+from stagekeeper.domain.record import End, OperationRecord, Succeeded
 from stagekeeper.domain.sweep import deletions
 from stagekeeper.domain.teardown import TeardownPlan
 from stagekeeper.engine.deps import Deps
@@ -69,6 +69,12 @@ def ended(
     whole = _whole("unchanged" if isinstance(decision, Unchanged) else outcome, subject, decision, published)
     report = deps.artifacts.put_body("reports", json.dumps(whole, sort_keys=True).encode())
     return Succeeded(_cut(whole) | {"report": {"s3_bucket": report.bucket, "s3_key": report.key}})
+
+
+def close(deps: Deps, record: OperationRecord, status: Status, end: End) -> End:
+    """End an operation; its end is what its state answers."""
+    deps.journal.end(record, status, end)
+    return end
 
 
 def _whole(outcome: str, subject: Subject, decision: Decision, published: Mapping[FunctionArn, Published]) -> dict[str, Any]:

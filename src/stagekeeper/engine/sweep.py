@@ -20,14 +20,14 @@ from stagekeeper.domain.model import FunctionArn, LogicalName, OperationId, Serv
 from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ended
 from stagekeeper.domain.orphans import FunctionFacts, SweepSettings, Verdict, orphans
 from stagekeeper.domain.reach import index, unheld_functions
-from stagekeeper.domain.record import End, OperationRecord, Succeeded
+from stagekeeper.domain.record import OperationRecord, Succeeded
 from stagekeeper.domain.refusal import Code, Refusal, no_service
 from stagekeeper.domain.request import SweepRequest
 from stagekeeper.domain.sweep import Place, Progress, Survey, SweepPlan, outcome, place, to_delete, unreadable
 from stagekeeper.engine.acquire import locked
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.mandate import Mandate
-from stagekeeper.engine.report import Swept, ended, subject_of
+from stagekeeper.engine.report import Swept, close, ended, subject_of
 from stagekeeper.engine.step import Step, Wait, failed, resume
 from stagekeeper.engine.survey import OnRecord, function_facts, on_record, survey, with_policies
 
@@ -68,7 +68,10 @@ def looked_at(deps: Deps, operation_id: OperationId, request: SweepRequest, stac
 
 
 def survey_all(deps: Deps, operation_id: OperationId, stack: SweepSettings, deadline: float) -> Step:
-    """State Inspect of a sweep: one service after the other, until ``deadline`` (epoch seconds); then a report, or Collect."""
+    """State Inspect of a sweep: one service after the other; then a report, or Collect.
+
+    Policies are read until ``deadline`` (epoch seconds).
+    """
     record = deps.journal.reread(operation_id)
     if record.status is not Status.PLANNED:
         return resume(record)
@@ -80,7 +83,7 @@ def survey_all(deps: Deps, operation_id: OperationId, stack: SweepSettings, dead
     if plan is None:
         services = _services(deps, request)
         if isinstance(services, Refusal):
-            return _end(deps, record, Status.REFUSED, failed(services, operation_id))
+            return close(deps, record, Status.REFUSED, failed(services, operation_id))
         plan = SweepPlan(wanted_settings(request, stack), (), tuple(services))
     # A large service takes most of a worker's life: one that has done some work leaves the next service to a new worker.
     soon = deps.clock.now() + _SOME_WORK
@@ -92,10 +95,10 @@ def survey_all(deps: Deps, operation_id: OperationId, stack: SweepSettings, dead
             return Wait(1)
     refused = _refused(plan, Progress(), request.service)
     if refused is not None and not (request.delete and any(each.trouble is None for each in plan.surveys)):
-        return _end(deps, record, Status.REFUSED, failed(refused, operation_id))
+        return close(deps, record, Status.REFUSED, failed(refused, operation_id))
     if not request.delete:
         end = ended(deps, subject_of(record), _swept(plan), {}, "planned")
-        return _end(deps, record, Status.UNCHANGED, end)
+        return close(deps, record, Status.UNCHANGED, end)
     return resume(deps.journal.record_intent(record, bodies.put_plan(plan)))
 
 
@@ -140,8 +143,8 @@ def collect(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
     report = ended(deps, subject_of(record), _swept(plan, progress), {})
     refused = _refused(plan, progress, record.service)
     if refused is not None:
-        return _end(deps, record, Status.NEEDS_ATTENTION, failed(_with_effects(refused, progress, report), operation_id))
-    return _end(deps, record, Status.COMMITTED, report)
+        return close(deps, record, Status.NEEDS_ATTENTION, failed(_with_effects(refused, progress, report), operation_id))
+    return close(deps, record, Status.COMMITTED, report)
 
 
 @dataclass(slots=True)
@@ -298,7 +301,7 @@ def stopped(deps: Deps, record: OperationRecord, why: str) -> Step:
         "deleted, nothing else was touched. Mend the cause, then sweep again."
     )
     blockers = tuple(f"deleted {verdict.arn}:{verdict.version}" for verdict in deleted)
-    return _end(
+    return close(
         deps, record, Status.NEEDS_ATTENTION, failed(Refusal(Code.NEEDS_ATTENTION, message, blockers), record.operation_id)
     )
 
@@ -335,8 +338,3 @@ def _with_effects(refused: Refusal, progress: Progress, report: Succeeded) -> Re
     )
     message = f"{refused.message} {told}s3://{where['s3_bucket']}/{where['s3_key']}."
     return replace(refused, code=Code.NEEDS_ATTENTION, message=message)
-
-
-def _end(deps: Deps, record: OperationRecord, status: Status, end: End) -> Step:
-    deps.journal.end(record, status, end)
-    return end
