@@ -1,4 +1,4 @@
-"""DynamoDB and S3 on moto, each test with a table and a bucket of its own."""
+"""DynamoDB and S3 on moto, each test with a table and a bucket of its own; Lambda on the strict fake."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from botocore.config import Config
 from moto import mock_aws
 
 from stagekeeper.aws.journal import Journal
+from stagekeeper.aws.lambda_api import LambdaApi
 from stagekeeper.aws.table import Table
-from tests.fake import FakeClock
+from tests.fake import FakeClock, FakeLambda
 
 from .clock import Clock
 from .desk import Desk
+from .lambda_account import NAME, api_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -90,3 +92,18 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a Lambda finds in its environment, so that no client looks for it elsewhere."""
     for name, value in {"AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def fake(clock: Clock) -> FakeLambda:
+    """A function with versions 1 and 2, alias dev on 1."""
+    fake = FakeLambda(clock=clock.moments, objects=lambda bucket, key, version: f"{bucket}/{key}/{version}".encode())
+    fake.create(NAME, b"one", publish=True)
+    fake.publish(NAME, b"two")
+    fake.alias(NAME, "dev", "1")
+    return fake
+
+
+@pytest.fixture
+def api(fake: FakeLambda, clock: Clock) -> LambdaApi:
+    return api_of(fake, clock)

@@ -12,7 +12,7 @@ from stagekeeper.domain.model import FunctionArn, VersionNumber
 from tests.fake import FakeLambda
 
 from .clock import Clock
-from .lambda_account import ARN, GONE, NAME, NINE, ONE, TWO, anyone, api_of
+from .lambda_account import ARN, GONE, NAME, NINE, ONE, TWO, anyone
 
 THREE = VersionNumber(3)
 
@@ -26,11 +26,6 @@ def fake(clock: Clock) -> FakeLambda:
     fake.publish(NAME, b"three")
     fake.alias(NAME, "dev", "1")
     return fake
-
-
-@pytest.fixture
-def api(fake: FakeLambda, clock: Clock) -> LambdaApi:
-    return api_of(fake, clock)
 
 
 def provision(fake: FakeLambda, qualifier: str) -> None:

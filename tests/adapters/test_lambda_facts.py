@@ -17,22 +17,6 @@ from tests.fake import FakeLambda
 from .clock import Clock
 from .lambda_account import ARN, GONE, NAME, NINE, ONE, TWO, api_of, latest, revision, sha
 
-
-@pytest.fixture
-def fake(clock: Clock) -> FakeLambda:
-    """A function with versions 1 and 2, alias dev on 1."""
-    fake = FakeLambda(clock=clock.moments, objects=lambda bucket, key, version: f"{bucket}/{key}/{version}".encode())
-    fake.create(NAME, b"one", publish=True)
-    fake.publish(NAME, b"two")
-    fake.alias(NAME, "dev", "1")
-    return fake
-
-
-@pytest.fixture
-def api(fake: FakeLambda, clock: Clock) -> LambdaApi:
-    return api_of(fake, clock)
-
-
 # What $LATEST holds.
 
 
