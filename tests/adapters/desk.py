@@ -29,7 +29,7 @@ from stagekeeper.domain.model import (
 )
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.plan import Published
-from stagekeeper.domain.record import OperationRecord, Succeeded
+from stagekeeper.domain.record import Carrier, OperationRecord, Succeeded
 from stagekeeper.domain.refusal import Code, Refusal
 
 from .clock import Clock
@@ -65,7 +65,7 @@ class Desk:
 
     def open(self, name: str = "op", wait: int = 1800, **changes: Any) -> OperationRecord:
         now = self.clock.now()
-        mine = replace(RECORD, operation_id=OperationId(name), asked_at=now, lock_wait_seconds=wait)
+        mine = replace(RECORD, operation_id=OperationId(name), execution=name, asked_at=now, lock_wait_seconds=wait)
         return self.journal.open(replace(mine, **changes))
 
     def holding(self, name: str = "op", *slots: str, **changes: Any) -> OperationRecord:
@@ -87,7 +87,7 @@ class Desk:
         return self.journal.record_intent(record, PLAN)
 
     def known(self, name: str = "op") -> OperationRecord:
-        return self.journal.reread(OperationId(name))
+        return self.journal.reread(Carrier(OperationId(name), name))
 
     def held(self, of: ServiceName = ORDERS) -> dict[str, set[str]]:
         return {entry.operation_id: set(entry.slots) for entry in self.store.lock(of).holders}

@@ -22,4 +22,5 @@ RECORD: Final = OperationRecord(
     lock_wait_seconds=1800,
     provenance=Provenance(),
     request_key="requests/x.json",
+    execution="op",
 )

@@ -161,7 +161,8 @@ def test_a_request_comes_back_as_it_was(bodies: Bodies, request_: Request) -> No
 
 
 def test_there_is_a_request_of_every_kind() -> None:
-    assert {kind_of(request) for request in REQUESTS} == set(OperationKind)
+    """But recover, which has no record that would need it."""
+    assert {kind_of(request) for request in REQUESTS} == set(OperationKind) - {OperationKind.RECOVER}
 
 
 READ: dict[str, tuple[AnyPlan, Callable[[Bodies, OperationRecord], object]]] = {

@@ -355,6 +355,100 @@ def test_a_failed_execution_is_redriven(machines: Machines) -> None:
     assert (again["status"], json.loads(again["output"]), again["redriveCount"]) == ("SUCCEEDED", "now", 1)
 
 
+# What the states of one execution pass on to each other beside their output.
+
+
+@source("AWS Step Functions developer guide, Passing data between states with variables: set by Assign, read as $name later")
+def test_what_a_task_assigns_is_read_by_later_states(machines: Machines) -> None:
+    function = machines.function("    return {'stage': event['stage'], 'release': 3}")
+    definition = task(function, Assign={"release": "{% $states.result.Payload.release %}"}, Output={}, Next="Read")
+    del definition["States"]["Task"]["End"]
+    read = {"FunctionName": function, "Payload": {"stage": "{% 'r' & $string($release) %}"}}
+    definition["States"]["Read"] = task(function, Arguments=read)["States"]["Task"]
+
+    shown = machines.run(definition, {"stage": "dev"})
+
+    assert json.loads(shown.get("output", "null")) == {"stage": "r3", "release": 3}
+
+
+@source("AWS Step Functions developer guide, Passing data between states with variables: Assign in Catch, $states.errorOutput")
+def test_what_a_catch_assigns_is_read_by_later_states(machines: Machines) -> None:
+    function = machines.function("    class StageMoved(Exception): pass\n    raise StageMoved('it serves r3')")
+    assign = {"failed": "{% $states.errorOutput.Error %}", "given": "{% $states.input.stage %}"}
+    caught = {"ErrorEquals": ["States.ALL"], "Next": "Between", "Assign": assign, "Output": {}}
+    definition = task(function, Assign={"failed": "nothing"}, Catch=[caught])
+    definition["States"]["Between"] = {"Type": "Pass", "Next": "Read"}
+    definition["States"]["Read"] = {"Type": "Pass", "Output": ["{% $failed %}", "{% $given %}"], "End": True}
+
+    shown = machines.run(definition, {"stage": "dev"})
+
+    assert json.loads(shown.get("output", "null")) == ["StageMoved", "dev"]
+
+
+FROM_BEFORE = source(
+    "AWS Step Functions developer guide, Passing data between states with variables: the values on entering the state"
+)
+
+
+def reassigned(machines: Machines, **second: Any) -> Any:
+    """The input of a state, $a and $b, when the state before it assigns anew what was $a = 1."""
+    states = {
+        "First": {"Type": "Pass", "Assign": {"a": 1}, "Next": "Second"},
+        "Second": {"Type": "Pass", "Next": "Read"} | second,
+        "Read": {"Type": "Pass", "Output": ["{% $states.input %}", "{% $a %}", "{% $b %}"], "End": True},
+    }
+    shown = machines.run({"QueryLanguage": "JSONata", "StartAt": "First", "States": states})
+    return json.loads(shown.get("output", "null"))
+
+
+@FROM_BEFORE
+def test_the_output_of_a_state_sees_the_values_from_before_its_assign(machines: Machines) -> None:
+    assert reassigned(machines, Assign={"a": 2, "b": 3}, Output="{% $a %}") == [1, 2, 3]
+
+
+@FROM_BEFORE
+@wrong_on(EMBEDDED, "assigns one after the other; no state of this system assigns what another member of its Assign reads")
+def test_the_members_of_an_assign_see_the_values_from_before_it(machines: Machines) -> None:
+    assert reassigned(machines, Assign={"a": 2, "b": "{% $a %}"}, Output={}) == [{}, 2, 1]
+
+
+@source("AWS Step Functions developer guide, Passing data between states with variables: reading one that was never set fails")
+def test_a_variable_that_was_never_assigned_fails_the_execution(machines: Machines) -> None:
+    passes = {"Type": "Pass", "Output": "{% $missing %}", "End": True}
+
+    shown = machines.run({"QueryLanguage": "JSONata", "StartAt": "Pass", "States": {"Pass": passes}})
+
+    assert (shown["status"], shown["error"]) == ("FAILED", "States.QueryEvaluationError")
+
+
+@source("AWS Step Functions developer guide, Context object: Execution.Id, .Name and .Input, StateMachine.Id and .Name")
+def test_the_context_names_the_execution_and_its_machine(machines: Machines) -> None:
+    context = "$states.context"
+    told = {
+        "execution": f"{{% {context}.Execution.Id %}}",
+        "name": f"{{% {context}.Execution.Name %}}",
+        "input": f"{{% {context}.Execution.Input %}}",
+        "machine": f"{{% {context}.StateMachine.Id %}}",
+        "machine_name": f"{{% {context}.StateMachine.Name %}}",
+    }
+    states = {
+        "First": {"Type": "Pass", "Output": {"replaced": True}, "Next": "Told"},
+        "Told": {"Type": "Pass", "Output": told, "End": True},
+    }
+    machine = machines.make({"QueryLanguage": "JSONata", "StartAt": "First", "States": states})
+
+    started = machines.states.start_execution(stateMachineArn=machine, name="deploy-1", input='{"stage": "dev"}')
+
+    shown = machines.ended(started["executionArn"])
+    assert json.loads(shown["output"]) == {
+        "execution": f"{machine.replace(':stateMachine:', ':execution:')}:deploy-1",
+        "name": "deploy-1",
+        "input": {"stage": "dev"},
+        "machine": machine,
+        "machine_name": machine.rsplit(":", 1)[1],
+    }
+
+
 @recorded("TestSnfApi::test_invalid_start_execution_input", "2023-06-22")
 def test_an_input_that_is_no_json_is_refused(machines: Machines) -> None:
     machine = machines.make(PASSES)

@@ -1,8 +1,9 @@
-"""A strict in-memory fake of AWS Lambda's control plane, used through a real boto3 client."""
+"""Strict in-memory fakes of AWS Lambda's control plane and of Step Functions, used through real boto3 clients."""
 
 from .clock import FakeClock
 from .errors import AwsError
 from .faults import Call
 from .lambda_ import FakeLambda, fake_of
+from .step_functions import FakeStepFunctions
 
-__all__ = ["AwsError", "Call", "FakeClock", "FakeLambda", "fake_of"]
+__all__ = ["AwsError", "Call", "FakeClock", "FakeLambda", "FakeStepFunctions", "fake_of"]

@@ -114,7 +114,9 @@ def write_answer(operation: OperationModel, answer: Answer, request: AWSPrepared
 
 
 def write_error(operation: OperationModel, error: AwsError, request: AWSPreparedRequest, request_id: str) -> AWSResponse:
-    """An error as AWS sends it: the code in a header, and the sentence under the name the error's own shape uses."""
+    """An error as AWS sends it: the code in a header (the JSON protocol: in the body), and the sentence under the name the
+    error's own shape uses.
+    """
     body: Answer = {}
     message_member = "message"
     for shape in operation.service_model.error_shapes:
@@ -125,6 +127,8 @@ def write_error(operation: OperationModel, error: AwsError, request: AWSPrepared
             if error.reason is not None and "Reason" in shape.members:
                 body["Reason"] = error.reason
     body[message_member] = error.message
+    if operation.service_model.protocol == "json":
+        body["__type"] = error.code
     headers = {"x-amzn-RequestId": request_id, "x-amzn-ErrorType": error.code}
     return _response(request, error.status, json.dumps(body).encode(), headers)
 

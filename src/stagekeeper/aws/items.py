@@ -107,6 +107,14 @@ def known_service_of(item: Item) -> ServiceName:
     return ServiceName(item["service"])
 
 
+#: The partition that names every service that has a lock, also one whose first deploy came to nothing.
+LOCKS = "LOCKS"
+
+
+def known_lock_key(service: ServiceName) -> Key:
+    return Key(LOCKS, f"SERVICE#{service}")
+
+
 def object_key(identity: str) -> Key:
     return Key(f"OBJECT#{identity}", "OBJECT")
 
@@ -281,6 +289,7 @@ def operation_item(record: OperationRecord) -> Item:
         "asked_at": seconds(record.asked_at),
         "lock_wait_seconds": record.lock_wait_seconds,
         "request_key": record.request_key,
+        "execution": record.execution,
         "plan_key": record.plan_key,
         "progress_key": record.progress_key,
         "collecting": record.collecting,
@@ -290,6 +299,8 @@ def operation_item(record: OperationRecord) -> Item:
         "calls_ended": record.calls_ended,
         "overlapped": record.overlapped,
         "publishing_since": None if record.publishing_since is None else seconds(record.publishing_since),
+        "recoveries": record.recoveries,
+        "looked_at": None if record.looked_at is None else seconds(record.looked_at),
         **_provenance(record.provenance),
     }
 
@@ -308,6 +319,7 @@ def operation_of(item: Item) -> OperationRecord:
         lock_wait_seconds=item["lock_wait_seconds"],
         provenance=Provenance(item["actor"], item["reason"], item["commit"], item["branch"], item["run_url"]),
         request_key=item["request_key"],
+        execution=item["execution"],
         plan_key=item["plan_key"],
         published={
             FunctionArn(arn): Published(VersionNumber(made["version"]), made["ours"]) for arn, made in item["published"].items()
@@ -319,6 +331,8 @@ def operation_of(item: Item) -> OperationRecord:
         calls_ended=item["calls_ended"],
         overlapped=item["overlapped"],
         publishing_since=None if item["publishing_since"] is None else float(item["publishing_since"]),
+        recoveries=item["recoveries"],
+        looked_at=None if item["looked_at"] is None else float(item["looked_at"]),
         end=_end_of(item),
     )
 

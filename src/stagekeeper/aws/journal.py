@@ -49,7 +49,7 @@ from stagekeeper.domain.model import (
 )
 from stagekeeper.domain.operation import Phase, Status, may_become
 from stagekeeper.domain.plan import Published
-from stagekeeper.domain.record import End, OperationRecord
+from stagekeeper.domain.record import Carrier, End, OperationRecord
 from stagekeeper.domain.refusal import Refusal
 
 #: DynamoDB takes 100 writes in a transaction; one of each chunk is the check of the operation's epoch.
@@ -95,14 +95,50 @@ class Journal:
         try:
             self._table.transact([Put(items.operation_key(record.operation_id), items.operation_item(record), absent())])
         except TransactionRefused:
-            return self.reread(record.operation_id)
+            return self._known(record.operation_id)
         return record
 
-    def reread(self, operation_id: OperationId) -> OperationRecord:
+    def reread(self, carrier: Carrier) -> OperationRecord:
+        """The record as it is by now. Superseded if another execution carries the operation."""
+        record = self._known(carrier.operation_id)
+        if record.execution != carrier.execution:
+            raise Superseded(f"operation {record.operation_id} is carried by execution {record.execution}")
+        return record
+
+    def _known(self, operation_id: OperationId) -> OperationRecord:
         record = self._store.operation(operation_id)
         if record is None:
             raise MalformedItem(f"operation {operation_id} has no record")
         return record
+
+    def take_over(self, record: OperationRecord, execution: str) -> OperationRecord:
+        """Another execution carries the operation from now on: the mandate of whoever did so before is gone.
+
+        Its worker may be busy all the same until its calls have ended.
+        """
+        following = replace(
+            record, epoch=record.epoch + 1, execution=execution, overlapped=True, recoveries=record.recoveries + 1
+        )
+        attributes = {
+            "epoch": following.epoch,
+            "execution": execution,
+            "overlapped": True,
+            "recoveries": following.recoveries,
+        }
+        self._transact([self._update(record, attributes)])
+        return following
+
+    def note_failed_recovery(self, record: OperationRecord) -> OperationRecord:
+        """A recovery died before it took over: the next one is that of the next epoch."""
+        following = replace(record, epoch=record.epoch + 1, recoveries=record.recoveries + 1)
+        self._transact([self._update(record, {"epoch": following.epoch, "recoveries": following.recoveries})])
+        return following
+
+    def note_look(self, record: OperationRecord) -> OperationRecord:
+        """When a waiter last asked whether those in its way still live."""
+        now = self._clock.now()
+        self._transact([self._update(record, {"looked_at": items.seconds(now)})])
+        return replace(record, looked_at=now)
 
     def begin(self, record: OperationRecord, phase: Phase) -> OperationRecord:
         """Take the mandate for a phase: raise the epoch, provided that the operation is as ``record`` says and holds its lock."""
@@ -329,6 +365,18 @@ class Journal:
                 return replace(following, overlapped=held), answer
         raise Unanswered(f"asking for the lock of service {service}", "others were faster every time")
 
+    def free_stray(self, operation_id: OperationId, service: ServiceName) -> bool:
+        """Take an operation that is not on record out of the lock; False if it is on record after all."""
+        unknown = Check(items.operation_key(operation_id), absent())
+        for _ in range(_LOCK_ATTEMPTS):
+            seen = self._store.lock(service)
+            try:
+                if self._changed_lock([unknown], service, seen, lock_rules.release(seen, operation_id)):
+                    return True
+            except Superseded:
+                return False
+        raise Unanswered(f"changing the lock of service {service}", "others were faster every time")
+
     def let_go(self, record: OperationRecord, progress_key: str) -> OperationRecord:
         """Let others in between two batches of a sweep, with what the batch did on record."""
         update = self._update(record, {"progress_key": progress_key, "collecting": None})
@@ -441,14 +489,17 @@ class Journal:
         key = items.lock_key(service)
         # Checked also where nothing is to be changed: a grant that comes in right now would else outlive the operation.
         lock: Write = Check(key, as_seen)
+        known: list[Write] = []
         if changed != seen:
             # A lock that is made again goes on above any that was forgotten: who looked at that one must not take it for this.
             revision = max(seen.revision, int(self._clock.now() * 1000)) + 1
             lock = Put(key, items.lock_item(replace(changed, revision=revision)), as_seen)
+            if seen.revision == 0:
+                known = [Put(items.known_lock_key(service), {"service": service})]
         if forget and not (changed.holders or changed.queue):
-            lock = Delete(key, as_seen)
+            lock, known = Delete(key, as_seen), [Delete(items.known_lock_key(service))]
         try:
-            self._table.transact([*writes, lock])
+            self._table.transact([*writes, lock, *known])
             return True
         except TransactionRefused as refused:
             if refused.failed != {len(writes)}:

@@ -62,6 +62,10 @@ class Store:
         """Every service that ever claimed a function and was not torn down."""
         return [_as(items.known_service_of, item) for item in self._table.query(items.SERVICES, "SERVICE#")]
 
+    def locked_services(self) -> list[ServiceName]:
+        """Every service that has a lock, held or not, also one whose first deploy came to nothing."""
+        return [_as(items.known_service_of, item) for item in self._table.query(items.LOCKS, "SERVICE#")]
+
     def members(self, service: ServiceName) -> dict[FunctionArn, LogicalName]:
         """Every function that was ever claimed for the service, by its last name there."""
         return dict(_as(items.member_of, item) for item in self._table.query(f"SERVICE#{service}", "FUNCTION#"))

@@ -32,7 +32,8 @@ def slots_for(kind: OperationKind, stage: StageName | None) -> frozenset[str]:
             return stages
         case OperationKind.TEARDOWN | OperationKind.SWEEP:
             return frozenset({COLLECT})
-        case OperationKind.VERIFY:
+        case OperationKind.VERIFY | OperationKind.RECOVER:
+            # A recovery goes on with what the dead operation holds.
             return frozenset()
 
 

@@ -52,6 +52,7 @@ class OperationKind(StrEnum):
     SWEEP = "sweep"
     CONFIGURE = "configure"
     VERIFY = "verify"
+    RECOVER = "recover"
 
 
 class Phase(StrEnum):

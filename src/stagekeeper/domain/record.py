@@ -31,6 +31,14 @@ End = Succeeded | Failed
 
 
 @dataclass(frozen=True, slots=True)
+class Carrier:
+    """An operation, and the execution that says it carries it: the one of its name, or a recovery."""
+
+    operation_id: OperationId
+    execution: str
+
+
+@dataclass(frozen=True, slots=True)
 class OperationRecord:
     """``epoch`` counts phase changes: a worker whose epoch is not the record's any more must stop.
 
@@ -39,7 +47,9 @@ class OperationRecord:
     seconds) is when the lock was first asked for. ``published`` and ``moved`` are the progress of finished phases. ``failure``
     is why it is being put back, and ``calls_ended`` that the worker which failed saw every call of its own answered.
     ``overlapped``: a phase was begun more than once, so an earlier worker of it may still be busy. ``publishing_since`` (epoch
-    seconds) is when the versions were first waited for. ``end`` is there once the operation has ended.
+    seconds) is when the versions were first waited for. ``execution`` is the one that carries the operation; others must not
+    touch it. ``recoveries`` counts those that were begun; ``looked_at`` (epoch seconds) is when it last asked whether those in
+    its way still live. ``end`` is there once the operation has ended.
     """
 
     operation_id: OperationId
@@ -54,6 +64,7 @@ class OperationRecord:
     lock_wait_seconds: int
     provenance: Provenance
     request_key: str
+    execution: str
     plan_key: str | None = None
     progress_key: str | None = None
     collecting: ServiceName | None = None
@@ -63,6 +74,8 @@ class OperationRecord:
     calls_ended: bool = False
     overlapped: bool = False
     publishing_since: float | None = None
+    recoveries: int = 0
+    looked_at: float | None = None
     end: End | None = None
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from stagekeeper.domain.code import ImageAddress
-from stagekeeper.domain.model import LogicalName, Provenance, ReleaseNumber, ServiceName, StageName
+from stagekeeper.domain.model import LogicalName, OperationId, Provenance, ReleaseNumber, ServiceName, StageName
 from stagekeeper.domain.operation import OperationKind
 
 
@@ -145,6 +145,16 @@ class SweepRequest:
     stage: None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RecoverRequest:
+    """Without an operation, every dead one of the service; without a service, of all."""
+
+    common: Common
+    service: ServiceName | None = None
+    operation_id: OperationId | None = None
+    stage: None = None
+
+
 Request = (
     DeployRequest
     | RollbackRequest
@@ -154,6 +164,7 @@ Request = (
     | SweepRequest
     | ConfigureRequest
     | VerifyRequest
+    | RecoverRequest
 )
 
 
@@ -175,4 +186,6 @@ def kind_of(request: Request) -> OperationKind:
             return OperationKind.CONFIGURE
         case VerifyRequest():
             return OperationKind.VERIFY
+        case RecoverRequest():
+            return OperationKind.RECOVER
     assert_never(request)

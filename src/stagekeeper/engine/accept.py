@@ -8,7 +8,7 @@ from stagekeeper.domain.model import OperationId
 from stagekeeper.domain.operation import Phase, Status
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
-from stagekeeper.domain.request import Request, VerifyRequest, kind_of
+from stagekeeper.domain.request import RecoverRequest, Request, VerifyRequest, kind_of
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.step import Go, Step, failed, resume
 
@@ -22,6 +22,8 @@ def accept(deps: Deps, operation_id: OperationId, request: Request | Refusal) ->
         return Go("DryRun")
     if isinstance(request, VerifyRequest):
         return Go("Inspect")
+    if isinstance(request, RecoverRequest):
+        return Go("Recover")
     kind = kind_of(request)
     now = deps.clock.now()
     record = OperationRecord(
@@ -36,6 +38,7 @@ def accept(deps: Deps, operation_id: OperationId, request: Request | Refusal) ->
         asked_at=now,
         lock_wait_seconds=common.lock_wait_seconds,
         provenance=common.provenance,
+        execution=operation_id,
         request_key=Bodies(deps.artifacts).put_request(kind, request),
     )
     known = deps.journal.open(record)

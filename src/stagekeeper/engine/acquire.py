@@ -2,44 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from stagekeeper.domain.lock import Entry, GaveUp, Granted, Waiting, seconds_until_next_ask, slots_for
 from stagekeeper.domain.model import OperationId, ServiceName
 from stagekeeper.domain.operation import Status
-from stagekeeper.domain.record import OperationRecord
+from stagekeeper.domain.record import Carrier, OperationRecord
+from stagekeeper.domain.recovery import LOOK_AT
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.engine.deps import Deps
+from stagekeeper.engine.recover import dead_among, look_after
+from stagekeeper.engine.report import close
 from stagekeeper.engine.step import Go, Step, Wait, failed, resume
 
 
-def acquire(deps: Deps, operation_id: OperationId) -> Step:
+def acquire(deps: Deps, carrier: Carrier) -> Step:
     """One ask. The state machine waits in between, so that waiting costs no running Lambda."""
-    record = deps.journal.reread(operation_id)
+    record = deps.journal.reread(carrier)
     if record.status is not Status.PLANNED:
         return resume(record)
     answer = deps.journal.ask_for_lock(record, slots_for(record.kind, record.stage))
     match answer:
         case Granted():
             return Go("Plan")
-        case Waiting():
+        case Waiting(blockers=blockers):
+            look_after(deps, record, blockers)
             now = deps.clock.now()
             left = record.asked_at + record.lock_wait_seconds - now
             return Wait(max(1, min(seconds_until_next_ask(now - record.asked_at), int(left) + 1)))
         case GaveUp(blockers=blockers):
-            end = failed(locked(record, record.service, blockers), operation_id)
-            deps.journal.end(record, Status.REFUSED, end)
-            return end
+            dead = [] if record.service is None else dead_among(deps, record.service, blockers[:LOOK_AT])
+            refusal = locked(record, record.service, blockers, dead)
+            return close(deps, record, Status.REFUSED, failed(refusal, record.operation_id))
     assert_never(answer)
 
 
-def locked(record: OperationRecord, service: ServiceName | None, blockers: tuple[Entry, ...]) -> Refusal:
-    """The refusal of an operation whose patience has run out."""
+def locked(
+    record: OperationRecord, service: ServiceName | None, blockers: Sequence[Entry], dead: Sequence[OperationId] = ()
+) -> Refusal:
+    """The refusal of an operation whose patience has run out. ``dead`` are those in the way whose recovery has begun."""
     first = blockers[0]
     where = f"service {service}" if record.stage is None else f"stage {record.stage} of service {service}"
+    advice = (
+        f"{', '.join(dead)} died; its recovery is under way: try again in a minute."
+        if dead
+        else "Look at that execution; when it has ended, try again (or wait longer: lock_wait_seconds)."
+    )
     return Refusal(
         Code.LOCKED,
-        f"Waited {record.lock_wait_seconds} s for {where}: {first.operation} {first.operation_id} is in the way. "
-        "Look at that execution; when it has ended, try again (or wait longer: lock_wait_seconds).",
+        f"Waited {record.lock_wait_seconds} s for {where}: {first.operation} {first.operation_id} is in the way. {advice}",
         tuple(f"{entry.operation_id} ({entry.operation}: {', '.join(sorted(entry.slots))})" for entry in blockers),
     )

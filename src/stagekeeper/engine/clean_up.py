@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stagekeeper.aws.bodies import Bodies
-from stagekeeper.domain.model import OperationId, Stage
+from stagekeeper.domain.model import Stage
 from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ended
 from stagekeeper.domain.plan import Plan
+from stagekeeper.domain.record import Carrier
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.mandate import Mandate
 from stagekeeper.engine.report import ended, subject_of
 from stagekeeper.engine.step import Step, resume
 
 
-def clean_up(deps: Deps, operation_id: OperationId) -> Step:
+def clean_up(deps: Deps, carrier: Carrier) -> Step:
     """Delete the dropped aliases, then end the operation. Raises CallFailed: the state machine tries again."""
-    record = deps.journal.reread(operation_id)
+    record = deps.journal.reread(carrier)
     if record.status is not Status.COMMITTED or record.end is not None:
         return resume(record)
     record = deps.journal.begin(record, Phase.CLEAN_UP)

@@ -8,10 +8,10 @@ from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.clock import iso
 from stagekeeper.aws.journal import Superseded
 from stagekeeper.domain.ledger import taken_off
-from stagekeeper.domain.model import FunctionArn, Movement, OperationId, ServedAlias, Stage, VersionNumber
+from stagekeeper.domain.model import FunctionArn, Movement, ServedAlias, Stage, VersionNumber
 from stagekeeper.domain.operation import OperationKind, Phase, Status
 from stagekeeper.domain.plan import Plan
-from stagekeeper.domain.record import OperationRecord
+from stagekeeper.domain.record import Carrier, OperationRecord
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.move import target_of
 from stagekeeper.engine.report import ended, subject_of
@@ -19,9 +19,9 @@ from stagekeeper.engine.step import Go, Step, resume
 from stagekeeper.engine.teardown import commit_teardown
 
 
-def commit(deps: Deps, operation_id: OperationId) -> Step:
+def commit(deps: Deps, carrier: Carrier) -> Step:
     """Stage pointer, movement, way back and status at once; the lock as well if nothing follows."""
-    record = deps.journal.reread(operation_id)
+    record = deps.journal.reread(carrier)
     if record.status is not Status.CONVERGING:
         return resume(record)
     match record.kind:
@@ -42,7 +42,7 @@ def commit(deps: Deps, operation_id: OperationId) -> Step:
         movement = Movement(
             stage=plan.stage,
             number=stage.movements,
-            operation_id=operation_id,
+            operation_id=record.operation_id,
             operation=plan.kind.value,
             from_release=plan.previous_release,
             to_release=plan.release,

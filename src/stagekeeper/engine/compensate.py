@@ -14,10 +14,10 @@ from stagekeeper.aws.clock import iso
 from stagekeeper.aws.errors import AlreadyThere, CallFailed, PreconditionFailed, Throttled, Unanswered
 from stagekeeper.domain.converge import Foreign, NothingToUndo, PutBack, Unmake, undo
 from stagekeeper.domain.facts import Absent, Unreadable, VersionSeen
-from stagekeeper.domain.model import FunctionArn, Movement, OperationId, ServedAlias, Stage, StageName, VersionNumber
+from stagekeeper.domain.model import FunctionArn, Movement, ServedAlias, Stage, StageName, VersionNumber
 from stagekeeper.domain.operation import OperationKind, Phase, Status, seconds_until_calls_ended
 from stagekeeper.domain.plan import Move
-from stagekeeper.domain.record import OperationRecord
+from stagekeeper.domain.record import Carrier, OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.engine import sweep, teardown
 from stagekeeper.engine.alias_look import SHIFT_PATIENCE, look
@@ -26,11 +26,14 @@ from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.mandate import Mandate
 from stagekeeper.engine.move import target_of
 from stagekeeper.engine.patience import Patience
-from stagekeeper.engine.step import Step, failed, resume
+from stagekeeper.engine.report import close
+from stagekeeper.engine.step import Step, Wait, failed, resume
 from stagekeeper.engine.trouble import apply_all
 
 _THREADS = 3
 _ATTEMPTS = 4
+#: How often (seconds) an execution that carries its operation no more looks whether that has ended.
+_LOOK_AGAIN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +55,18 @@ class _Outcome:
     warnings: list[str] = field(default_factory=list)
 
 
-def compensate(deps: Deps, operation_id: OperationId, cut_off: CutOff | None) -> Step:
+def compensate(deps: Deps, carrier: Carrier, cut_off: CutOff | None) -> Step:
     """End the operation, whatever state it is in. ``cut_off`` is None when a worker gave up by itself."""
-    record = deps.store.operation(operation_id)
+    record = deps.store.operation(carrier.operation_id)
     internal = Refusal(Code.INTERNAL, "It lost its worker." if cut_off is None else _internal(cut_off))
     if record is None:
-        return failed(internal, operation_id)
+        return failed(internal, carrier.operation_id)
+    if record.execution != carrier.execution and record.end is None:
+        # A recovery carries it: this execution was redriven, and ends as that one makes it end.
+        return Wait(_LOOK_AGAIN)
     match record.status:
         case Status.PLANNED:
-            end = failed(internal, operation_id)
-            deps.journal.end(record, Status.REFUSED, end)
-            return end
+            return close(deps, record, Status.REFUSED, failed(internal, record.operation_id))
         case Status.COMMITTED if record.end is None and cut_off is not None and cut_off.state == "CleanUp":
             return _unfinished(deps, record, cut_off)
         case Status.CONVERGING if record.kind is OperationKind.SWEEP:
@@ -113,10 +117,15 @@ def _unfinished(deps: Deps, record: OperationRecord, cut_off: CutOff) -> Step:
 
 
 def _put_back(deps: Deps, record: OperationRecord) -> Step:
-    if not record.calls_ended or record.phase is Phase.COMPENSATE:
-        # A call of the worker that was cut off may still take effect: what is read before that would be wrong.
-        deps.clock.sleep(seconds_until_calls_ended(record.phase))
-    record = deps.journal.begin(record, Phase.COMPENSATE)
+    # A call of the worker that was cut off may still take effect: what is read before that would be wrong. It has lost its
+    # mandate: by the status if it was moving the stage, only by a new epoch if it was compensating itself.
+    if record.phase is Phase.COMPENSATE:
+        record = deps.journal.begin(record, Phase.COMPENSATE)
+        deps.clock.sleep(seconds_until_calls_ended(Phase.COMPENSATE))
+    else:
+        if not record.calls_ended:
+            deps.clock.sleep(seconds_until_calls_ended(record.phase))
+        record = deps.journal.begin(record, Phase.COMPENSATE)
     outcome = _Outcome()
     if record.kind is OperationKind.CONFIGURE:
         return _end(deps, record, outcome)  # its only effect is its commit

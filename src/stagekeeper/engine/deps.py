@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from stagekeeper.aws.artifacts import Artifacts, s3_client
 from stagekeeper.aws.callers import Callers
 from stagekeeper.aws.clock import Clock, SystemClock
+from stagekeeper.aws.executions import Executions
 from stagekeeper.aws.images import Images
 from stagekeeper.aws.journal import Journal
 from stagekeeper.aws.lambda_api import LambdaApi, LambdaClients
@@ -26,6 +27,7 @@ class Deps:
     store: Store
     journal: Journal
     clock: Clock
+    executions: Executions
     images: Images = field(default_factory=Images)
     pass_roles: str = ""
 
@@ -33,7 +35,7 @@ class Deps:
         return ObjectHashes(self.table, read_only=read_only)
 
 
-def real_deps(table_name: str, bucket: str, pass_roles: str) -> Deps:
+def real_deps(table_name: str, bucket: str, machine_arn: str, pass_roles: str) -> Deps:
     """The adapters over AWS itself; the SDK takes endpoint, Region and credentials from the environment."""
     clock = SystemClock()
     clients = LambdaClients.default()
@@ -46,5 +48,6 @@ def real_deps(table_name: str, bucket: str, pass_roles: str) -> Deps:
         store=Store(table),
         journal=Journal(table, clock),
         clock=clock,
+        executions=Executions(machine_arn),
         pass_roles=pass_roles,
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.errors import AlreadyThere, NotThere, PreconditionFailed, Unanswered
 from stagekeeper.domain.converge import Done, Foreign, TryAgain, after_failed_precondition
-from stagekeeper.domain.model import OperationId, StageName, VersionNumber
+from stagekeeper.domain.model import StageName, VersionNumber
 from stagekeeper.domain.operation import OperationKind, Phase, Status
 from stagekeeper.domain.plan import Move
-from stagekeeper.domain.record import OperationRecord
+from stagekeeper.domain.record import Carrier, OperationRecord
 from stagekeeper.domain.refusal import Code
 from stagekeeper.engine.alias_look import SHIFT_PATIENCE, look
 from stagekeeper.engine.deps import Deps
@@ -23,9 +23,9 @@ _THREADS = 3
 _ATTEMPTS = 4
 
 
-def move(deps: Deps, operation_id: OperationId) -> Step:
+def move(deps: Deps, carrier: Carrier) -> Step:
     """Move every alias of the plan; at the first trouble stop and hand over to compensation."""
-    record = deps.journal.reread(operation_id)
+    record = deps.journal.reread(carrier)
     if record.status is not Status.CONVERGING:
         return resume(record)
     record = deps.journal.begin(record, Phase.MOVE)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 from stagekeeper.aws.bodies import Bodies
-from stagekeeper.aws.errors import CallFailed
-from stagekeeper.aws.table import MalformedItem
 from stagekeeper.domain.configure import ConfigureWish, configure
 from stagekeeper.domain.deploy import DeployWish, admit_deploy, plan_deploy
 from stagekeeper.domain.model import OperationId, Service
 from stagekeeper.domain.operation import Phase, Status
 from stagekeeper.domain.orphans import SweepSettings
 from stagekeeper.domain.plan import ConfigurePlan, Plan, Unchanged
+from stagekeeper.domain.record import Carrier
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.request import (
     CloneRequest,
     ConfigureRequest,
     DeployRequest,
+    RecoverRequest,
     Request,
     ResetRequest,
     RollbackRequest,
@@ -32,29 +31,29 @@ from stagekeeper.domain.restore import AlongTheWayBack, AsStage, RestoreWish, To
 from stagekeeper.domain.teardown import TeardownPlan
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.gather import deploy_facts, in_parallel, recorded, restore_facts
+from stagekeeper.engine.readable import readable
+from stagekeeper.engine.recover import looked
 from stagekeeper.engine.report import Decision, Subject, TornDown, close, ended, planned, subject_of
 from stagekeeper.engine.step import Step, failed, resume
 from stagekeeper.engine.sweep import looked_at
 from stagekeeper.engine.teardown import decide_teardown
 from stagekeeper.engine.verify import decide_verify
 
-T = TypeVar("T")
-
 #: What moves a stage onto a release that exists.
 RestoreRequest = RollbackRequest | ResetRequest | CloneRequest
 
 
-def prepare(deps: Deps, operation_id: OperationId) -> Step:
+def prepare(deps: Deps, carrier: Carrier) -> Step:
     """Plan an operation that holds its lock. A refusal ends it; nothing but its own record and the lock were written."""
-    record = deps.journal.reread(operation_id)
+    record = deps.journal.reread(carrier)
     if record.status is not Status.PLANNED:
         return resume(record)
     record = deps.journal.begin(record, Phase.PLAN)
     bodies = Bodies(deps.artifacts)
-    decision = readable(lambda: _decide(deps, operation_id, bodies.request_of(record), read_only=False))
+    decision = readable(lambda: _decide(deps, record.operation_id, bodies.request_of(record), read_only=False))
     match decision:
         case Refusal():
-            return close(deps, record, Status.REFUSED, failed(decision, operation_id))
+            return close(deps, record, Status.REFUSED, failed(decision, record.operation_id))
         case Unchanged():
             return close(deps, record, Status.UNCHANGED, ended(deps, subject_of(record), decision, {}))
         case Plan(new_release=True):
@@ -75,16 +74,6 @@ def dry_run(deps: Deps, operation_id: OperationId, request: Request | Refusal, s
     return planned(Subject(operation_id, kind_of(request), request.service, request.stage), decision)
 
 
-def readable(decide: Callable[[], T]) -> T | Refusal:
-    """The decision. A record that cannot be read refuses, since nothing can be decided without it."""
-    try:
-        return decide()
-    except CallFailed as error:
-        return Refusal(Code.UNREADABLE, f"{error}. Nothing was changed. Mend that and try again.", (error.what,))
-    except MalformedItem as error:
-        return Refusal(Code.UNREADABLE, f"The state is not on record as this version writes it: {error}. Nothing was changed.")
-
-
 def _looked(deps: Deps, operation_id: OperationId, request: Request, stack: SweepSettings) -> Decision | Refusal:
     """What an operation would do."""
     match request:
@@ -92,6 +81,8 @@ def _looked(deps: Deps, operation_id: OperationId, request: Request, stack: Swee
             return looked_at(deps, operation_id, request, stack)
         case VerifyRequest():
             return decide_verify(deps, request)
+        case RecoverRequest():
+            return looked(deps, request)
     decision = _decide(deps, operation_id, request, read_only=True)
     return TornDown(decision, decision.verdicts) if isinstance(decision, TeardownPlan) else decision
 
@@ -109,7 +100,7 @@ def _decide(
             return decide_teardown(deps, operation_id, request)
         case ConfigureRequest():
             return _decide_configure(deps, request)
-        case SweepRequest() | VerifyRequest():
+        case SweepRequest() | VerifyRequest() | RecoverRequest():
             raise AssertionError(f"{kind_of(request)} has no plan")
     assert_never(request)
 

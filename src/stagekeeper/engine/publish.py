@@ -17,9 +17,10 @@ from stagekeeper.domain import converge
 from stagekeeper.domain.configuration import digest, overlay, update_for, with_architectures
 from stagekeeper.domain.facts import Absent, LatestSeen, Unreadable, VersionSeen
 from stagekeeper.domain.lock import PUBLISH, holds
-from stagekeeper.domain.model import OperationId, Release
+from stagekeeper.domain.model import Release
 from stagekeeper.domain.operation import Phase, Status
 from stagekeeper.domain.plan import Plan, Publish, Published, Reuse
+from stagekeeper.domain.record import Carrier
 from stagekeeper.domain.refusal import Code
 from stagekeeper.domain.request import DeployRequest, FunctionWish
 from stagekeeper.engine.deps import Deps
@@ -38,9 +39,9 @@ _ACTIVE_PATIENCE = 1800
 _ATTEMPTS = 5
 
 
-def publish(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
+def publish(deps: Deps, carrier: Carrier, deadline: float) -> Step:
     """Publish until ``deadline`` (epoch seconds); what is not Active by then is waited for by another run of the state."""
-    record = deps.journal.reread(operation_id)
+    record = deps.journal.reread(carrier)
     if record.status is not Status.CONVERGING:
         return resume(record)
     record = deps.journal.begin(record, Phase.PUBLISH)
@@ -49,7 +50,7 @@ def publish(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
     request = bodies.request_of(record)
     if not isinstance(request, DeployRequest):
         return Go("Move")
-    if not holds(deps.store.lock(plan.service), operation_id, frozenset({PUBLISH})):
+    if not holds(deps.store.lock(plan.service), record.operation_id, frozenset({PUBLISH})):
         # The versions exist and it was given back: claims and $LATEST may be the next deploy's by now.
         return Go("Move" if plan.moves else "Commit")
     try:

@@ -39,8 +39,26 @@ class TornDown:
     verdicts: tuple[Verdict, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RecoveredOperation:
+    """An operation that had lost its execution. ``reason`` says what is known of that, or what became of it."""
+
+    operation_id: OperationId
+    kind: OperationKind
+    service: ServiceName | None
+    stage: StageName | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The dead operations that a recovery by hand found."""
+
+    operations: tuple[RecoveredOperation, ...]
+
+
 #: What an operation that ends well was decided to do, or did.
-Decision = Plan | Unchanged | ConfigurePlan | TornDown | Swept
+Decision = Plan | Unchanged | ConfigurePlan | TornDown | Swept | Recovered
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +84,8 @@ def ended(
     deps: Deps, subject: Subject, decision: Decision, published: Mapping[FunctionArn, Published], outcome: str = "succeeded"
 ) -> Succeeded:
     """The outcome of an operation that ended well; the whole report goes into the artifact bucket. Raises CallFailed."""
-    whole = _whole("unchanged" if isinstance(decision, Unchanged) else outcome, subject, decision, published)
+    nothing = isinstance(decision, Unchanged) or (isinstance(decision, Recovered) and not decision.operations)
+    whole = _whole("unchanged" if nothing else outcome, subject, decision, published)
     report = deps.artifacts.put_body("reports", json.dumps(whole, sort_keys=True).encode())
     return Succeeded(_cut(whole) | {"report": {"s3_bucket": report.bucket, "s3_key": report.key}})
 
@@ -97,6 +116,7 @@ def _whole(outcome: str, subject: Subject, decision: Decision, published: Mappin
         "sweep": {"deleted": deleted, "kept": kept},
         "deleted_count": len(deleted),
         "kept_count": len(kept),
+        **_recovered(decision),
     }
 
 
@@ -111,7 +131,7 @@ def _releases(subject: Subject, decision: Decision) -> tuple[ReleaseNumber | Non
             return decision.release, decision.release
         case TornDown(plan=plan):
             return None, plan.previous_release
-        case Swept():
+        case Swept() | Recovered():
             return None, None
     assert_never(decision)
 
@@ -120,7 +140,7 @@ def _lines(decision: Decision, published: Mapping[FunctionArn, Published]) -> li
     match decision:
         case Plan():
             return changes(decision, published)
-        case Unchanged() | ConfigurePlan():
+        case Unchanged() | ConfigurePlan() | Recovered():
             return []
         case TornDown(plan=plan, verdicts=verdicts):
             return [*teardown.changes(plan), *deletions(verdicts)]
@@ -135,9 +155,27 @@ def _warnings(decision: Decision) -> list[str]:
             return list(decision.warnings)
         case TornDown(plan=plan):
             return list(plan.warnings)
-        case ConfigurePlan() | Swept():
+        case ConfigurePlan() | Swept() | Recovered():
             return []
     assert_never(decision)
+
+
+def _recovered(decision: Decision) -> dict[str, Any]:
+    """Only a recovery's output has it."""
+    if not isinstance(decision, Recovered):
+        return {}
+    return {
+        "recovered": [
+            {
+                "operation_id": each.operation_id,
+                "operation": each.kind.value,
+                "service": each.service,
+                "stage": each.stage,
+                "reason": each.reason,
+            }
+            for each in decision.operations
+        ]
+    }
 
 
 def _entry(verdict: Verdict) -> dict[str, Any]:
@@ -154,6 +192,9 @@ def _cut(whole: Mapping[str, Any]) -> dict[str, Any]:
     warnings = list(whole["warnings"][:MAX_ENTRIES])
     output = {**whole, "changes": changes, "warnings": warnings, "sweep": swept}
     lists: list[list[Any]] = [changes, warnings, *swept.values()]
+    if "recovered" in whole:
+        output["recovered"] = list(whole["recovered"][:MAX_ENTRIES])
+        lists.append(output["recovered"])
     while len(json.dumps(output)) > _MAX_OUTPUT and any(lists):
         max(lists, key=len).pop()
     return output

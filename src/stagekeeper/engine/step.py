@@ -19,21 +19,25 @@ _MAX_BLOCKER = 300
 _MAX_WARNINGS = 20
 _MAX_CAUSE = 30_000
 
-Next = Literal["DryRun", "Inspect", "Lock", "Plan", "Publish", "Move", "TearDown", "Collect", "Commit", "CleanUp", "Compensate"]
+Next = Literal[
+    "DryRun", "Inspect", "Recover", "Lock", "Plan", "Publish", "Move", "TearDown", "Collect", "Commit", "CleanUp", "Compensate"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """Go on with another state."""
+    """Go on with another state: of another operation, if a recovery found one to go on with."""
 
     state: Next
+    operation_id: OperationId | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Come back to the same state after this many seconds."""
+    """Come back to the same state after this many seconds. ``following``: the operations that a recovery waits for."""
 
     seconds: int
+    following: tuple[OperationId, ...] | None = None
 
 
 Step = Go | Wait | Succeeded | Failed
@@ -94,18 +98,22 @@ def _first_effect(kind: OperationKind) -> Next:
             return "TearDown"
         case OperationKind.SWEEP:
             return "Collect"
-        case OperationKind.VERIFY:
-            raise AssertionError("verify has no record and no effect")
+        case OperationKind.VERIFY | OperationKind.RECOVER:
+            raise AssertionError(f"{kind} has no record and no effect")
     assert_never(kind)
 
 
 def dump(step: Step) -> Mapping[str, Any]:
     """A step as the state machine reads it."""
     match step:
-        case Go(state=state):
+        case Go(state=state, operation_id=None):
             return {"next": state}
-        case Wait(seconds=seconds):
+        case Go(state=state, operation_id=operation_id):
+            return {"next": state, "operation_id": operation_id}
+        case Wait(seconds=seconds, following=None):
             return {"next": "Wait", "seconds": seconds}
+        case Wait(seconds=seconds, following=following):
+            return {"next": "Wait", "seconds": seconds, "following": following}
         case Succeeded(output=output):
             return {"next": "Succeed", "output": output}
         case Failed(error=error, cause=cause):

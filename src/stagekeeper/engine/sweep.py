@@ -20,13 +20,15 @@ from stagekeeper.domain.model import FunctionArn, LogicalName, OperationId, Serv
 from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ended
 from stagekeeper.domain.orphans import FunctionFacts, SweepSettings, Verdict, orphans
 from stagekeeper.domain.reach import index, unheld_functions
-from stagekeeper.domain.record import OperationRecord, Succeeded
+from stagekeeper.domain.record import Carrier, OperationRecord, Succeeded
+from stagekeeper.domain.recovery import LOOK_AT
 from stagekeeper.domain.refusal import Code, Refusal, no_service
 from stagekeeper.domain.request import SweepRequest
 from stagekeeper.domain.sweep import Place, Progress, Survey, SweepPlan, outcome, place, to_delete, unreadable
 from stagekeeper.engine.acquire import locked
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.mandate import Mandate
+from stagekeeper.engine.recover import dead_among, look_after
 from stagekeeper.engine.report import Swept, close, ended, subject_of
 from stagekeeper.engine.step import Step, Wait, failed, resume
 from stagekeeper.engine.survey import OnRecord, function_facts, on_record, survey, with_policies
@@ -67,35 +69,35 @@ def looked_at(deps: Deps, operation_id: OperationId, request: SweepRequest, stac
     return _refused(plan, Progress(), request.service) or _swept(plan)
 
 
-def survey_all(deps: Deps, operation_id: OperationId, stack: SweepSettings, deadline: float) -> Step:
+def survey_all(deps: Deps, carrier: Carrier, stack: SweepSettings, deadline: float) -> Step:
     """State Inspect of a sweep: one service after the other; then a report, or Collect.
 
     Policies are read until ``deadline`` (epoch seconds).
     """
-    record = deps.journal.reread(operation_id)
+    record = deps.journal.reread(carrier)
     if record.status is not Status.PLANNED:
         return resume(record)
     bodies = Bodies(deps.artifacts)
     request = bodies.request_of(record)
     if not isinstance(request, SweepRequest):
-        raise AssertionError(f"operation {operation_id} is no sweep")
+        raise AssertionError(f"operation {record.operation_id} is no sweep")
     plan = bodies.survey_of(record)
     if plan is None:
         services = _services(deps, request)
         if isinstance(services, Refusal):
-            return close(deps, record, Status.REFUSED, failed(services, operation_id))
+            return close(deps, record, Status.REFUSED, failed(services, record.operation_id))
         plan = SweepPlan(wanted_settings(request, stack), (), tuple(services))
     # A large service takes most of a worker's life: one that has done some work leaves the next service to a new worker.
     soon = deps.clock.now() + _SOME_WORK
     while plan.ahead:
-        done = _surveyed(deps, plan.ahead[0], plan.settings, operation_id, deadline)
+        done = _surveyed(deps, plan.ahead[0], plan.settings, record.operation_id, deadline)
         plan = replace(plan, surveys=(*plan.surveys, done), ahead=plan.ahead[1:])
         if plan.ahead and deps.clock.now() > soon:
             deps.journal.record_progress(record, bodies.put_plan(plan))
             return Wait(1)
     refused = _refused(plan, Progress(), request.service)
     if refused is not None and not (request.delete and any(each.trouble is None for each in plan.surveys)):
-        return close(deps, record, Status.REFUSED, failed(refused, operation_id))
+        return close(deps, record, Status.REFUSED, failed(refused, record.operation_id))
     if not request.delete:
         end = ended(deps, subject_of(record), _swept(plan), {}, "planned")
         return close(deps, record, Status.UNCHANGED, end)
@@ -122,9 +124,9 @@ def _surveyed(deps: Deps, service: ServiceName, settings: SweepSettings, asking:
         return Survey(service, trouble=unreadable(service, [Unreadable("the state table", str(error))]))
 
 
-def collect(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
+def collect(deps: Deps, carrier: Carrier, deadline: float) -> Step:
     """State Collect: delete what the survey found, batch by batch, until ``deadline`` (epoch seconds)."""
-    record = deps.journal.reread(operation_id)
+    record = deps.journal.reread(carrier)
     if record.status is not Status.CONVERGING:
         return resume(record)
     bodies = Bodies(deps.artifacts)
@@ -143,7 +145,7 @@ def collect(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
     report = ended(deps, subject_of(record), _swept(plan, progress), {})
     refused = _refused(plan, progress, record.service)
     if refused is not None:
-        return close(deps, record, Status.NEEDS_ATTENTION, failed(_with_effects(refused, progress, report), operation_id))
+        return close(deps, record, Status.NEEDS_ATTENTION, failed(_with_effects(refused, progress, report), record.operation_id))
     return close(deps, record, Status.COMMITTED, report)
 
 
@@ -167,12 +169,14 @@ class _Collector:
         self.record, answer = self.deps.journal.ask_to_collect(self.record, found.service)
         now = self.deps.clock.now()
         match answer:
-            case Waiting():
+            case Waiting(blockers=blockers):
+                self.record, _ = look_after(self.deps, self.record, blockers)
                 queue = self.deps.store.lock(found.service).queue
                 since = min((waiter.since for waiter in queue if waiter.operation_id == self.record.operation_id), default=now)
                 return Wait(seconds_until_next_ask(now - since))
             case GaveUp(blockers=blockers):
-                refusal = locked(self.record, found.service, blockers)
+                dead = dead_among(self.deps, found.service, blockers[:LOOK_AT])
+                refusal = locked(self.record, found.service, blockers, dead)
                 self.progress = replace(self.progress, troubles=(*self.progress.troubles, (found.service, refusal)))
             case Granted():
                 if self.record.overlapped:

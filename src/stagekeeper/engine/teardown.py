@@ -17,7 +17,7 @@ from stagekeeper.domain.facts import Absent, StageFacts, Unreadable, VersionSeen
 from stagekeeper.domain.model import FunctionArn, LogicalName, Movement, OperationId, ServedAlias, ServiceName, Stage
 from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ended
 from stagekeeper.domain.orphans import FunctionFacts, Verdict
-from stagekeeper.domain.record import OperationRecord
+from stagekeeper.domain.record import Carrier, OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.request import TeardownRequest
 from stagekeeper.domain.sweep import Progress, outcome, to_delete
@@ -83,9 +83,9 @@ def _urls(deps: Deps, arn: FunctionArn) -> list[str] | Unreadable:
         return Unreadable(error.what, error.why)
 
 
-def tear_down(deps: Deps, operation_id: OperationId, deadline: float) -> Step:
+def tear_down(deps: Deps, carrier: Carrier, deadline: float) -> Step:
     """Delete aliases and versions until ``deadline`` (epoch seconds). Raises CallFailed: the state machine tries again."""
-    record = deps.journal.reread(operation_id)
+    record = deps.journal.reread(carrier)
     if record.status is not Status.CONVERGING:
         return resume(record)
     record = deps.journal.begin(record, Phase.TEAR_DOWN)

@@ -7,4 +7,4 @@ from stagekeeper.handlers.runtime import Call, deps, state
 
 @state("CleanUp")
 def handler(call: Call) -> Step:
-    return clean_up(deps(), call.operation_id)
+    return clean_up(deps(), call.carrier)

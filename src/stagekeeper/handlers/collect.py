@@ -7,4 +7,4 @@ from stagekeeper.handlers.runtime import Call, deps, state
 
 @state("Collect")
 def handler(call: Call) -> Step:
-    return collect(deps(), call.operation_id, call.deadline)
+    return collect(deps(), call.carrier, call.deadline)

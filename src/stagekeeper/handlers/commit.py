@@ -7,4 +7,4 @@ from stagekeeper.handlers.runtime import Call, deps, state
 
 @state("Commit")
 def handler(call: Call) -> Step:
-    return commit(deps(), call.operation_id)
+    return commit(deps(), call.carrier)

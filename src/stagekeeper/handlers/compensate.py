@@ -10,7 +10,7 @@ from stagekeeper.handlers.runtime import Call, deps, state
 
 @state("Compensate")
 def handler(call: Call) -> Step:
-    return compensate(deps(), call.operation_id, None if call.cut_off is None else _cut_off(call.cut_off))
+    return compensate(deps(), call.carrier, None if call.cut_off is None else _cut_off(call.cut_off))
 
 
 def _cut_off(told: Mapping[str, str]) -> CutOff:

@@ -8,4 +8,4 @@ from stagekeeper.handlers.runtime import Call, deps, read_document, state, sweep
 
 @state("Inspect")
 def handler(call: Call) -> Step:
-    return inspect(deps(), call.operation_id, parse(call.request, read_document), sweep_settings(), call.deadline)
+    return inspect(deps(), call.carrier, parse(call.request, read_document), sweep_settings(), call.deadline)

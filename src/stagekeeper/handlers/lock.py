@@ -7,4 +7,4 @@ from stagekeeper.handlers.runtime import Call, deps, state
 
 @state("Lock")
 def handler(call: Call) -> Step:
-    return acquire(deps(), call.operation_id)
+    return acquire(deps(), call.carrier)

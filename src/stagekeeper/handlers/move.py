@@ -7,4 +7,4 @@ from stagekeeper.handlers.runtime import Call, deps, state
 
 @state("Move")
 def handler(call: Call) -> Step:
-    return move(deps(), call.operation_id)
+    return move(deps(), call.carrier)

@@ -7,4 +7,4 @@ from stagekeeper.handlers.runtime import Call, deps, state
 
 @state("Plan")
 def handler(call: Call) -> Step:
-    return prepare(deps(), call.operation_id)
+    return prepare(deps(), call.carrier)

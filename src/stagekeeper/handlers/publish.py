@@ -7,4 +7,4 @@ from stagekeeper.handlers.runtime import Call, deps, state
 
 @state("Publish")
 def handler(call: Call) -> Step:
-    return publish(deps(), call.operation_id, call.deadline)
+    return publish(deps(), call.carrier, call.deadline)

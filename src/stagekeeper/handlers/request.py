@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from stagekeeper.domain.code import ImageAddress
 from stagekeeper.domain.facts import Absent, Unreadable
-from stagekeeper.domain.model import LogicalName, ReleaseNumber, ServiceName, StageName
+from stagekeeper.domain.model import LogicalName, OperationId, ReleaseNumber, ServiceName, StageName
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.request import (
@@ -25,6 +25,7 @@ from stagekeeper.domain.request import (
     DocumentRef,
     FunctionWish,
     ImageWish,
+    RecoverRequest,
     Request,
     ResetRequest,
     RollbackRequest,
@@ -39,7 +40,7 @@ from stagekeeper.handlers.request_sentences import sentences
 ReadDocument = Callable[[DocumentRef], bytes | Absent | Unreadable]
 
 #: Of the public interface, but not built in this version.
-_LATER_OPERATIONS = ("adopt", "recover")
+_LATER_OPERATIONS = ("adopt",)
 
 
 def parse(raw: object, read_document: ReadDocument) -> Request | Refusal:
@@ -69,6 +70,8 @@ def parse(raw: object, read_document: ReadDocument) -> Request | Refusal:
             return _configure(raw)
         case OperationKind.VERIFY.value:
             return _verify(raw)
+        case OperationKind.RECOVER.value:
+            return _recover(raw)
         case str() as other if other in _LATER_OPERATIONS:
             return _invalid([f"operation: {other} is not in this version"])
     return _invalid(["operation: must be one of " + ", ".join(kind.value for kind in OperationKind)])
@@ -204,6 +207,18 @@ def _verify(raw: dict[str, Any]) -> Request | Refusal:
         return _invalid(["if_release: needs a stage, whose release it is compared with"])
     stage = None if parsed.stage is None else StageName(parsed.stage)
     return VerifyRequest(parsed.common(), ServiceName(parsed.service), stage)
+
+
+def _recover(raw: dict[str, Any]) -> Request | Refusal:
+    try:
+        parsed = forms.Recover.model_validate(raw)
+    except ValidationError as error:
+        return _invalid(sentences(error, ""))
+    return RecoverRequest(
+        common=parsed.common(),
+        service=None if parsed.service is None else ServiceName(parsed.service),
+        operation_id=None if parsed.operation_id is None else OperationId(parsed.operation_id),
+    )
 
 
 def _functions(raw: dict[str, Any], read_document: ReadDocument) -> Mapping[LogicalName, FunctionWish] | Refusal:

@@ -345,6 +345,12 @@ class Teardown(OfStage):
     confirm: _Text | None = None
 
 
+class Recover(Input):
+    operation: Literal["recover"]
+    service: _Service | None = None
+    operation_id: Annotated[str, Field(min_length=1, max_length=80)] | None = None
+
+
 #: A million of anything is as good as all of it; greater numbers are mistakes.
 _Amount = Annotated[int, Field(ge=0, le=1_000_000)]
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
@@ -21,7 +21,7 @@ from stagekeeper.aws.errors import CallFailed
 from stagekeeper.domain.facts import Absent, Unreadable
 from stagekeeper.domain.model import OperationId
 from stagekeeper.domain.orphans import SweepSettings
-from stagekeeper.domain.record import Failed, Succeeded
+from stagekeeper.domain.record import Carrier, Failed, Succeeded
 from stagekeeper.domain.request import DocumentRef
 from stagekeeper.engine.deps import Deps, real_deps
 from stagekeeper.engine.step import Step, dump
@@ -44,6 +44,8 @@ class Settings(BaseModel):
 
     state_table: str = Field(alias="STATE_TABLE", min_length=3)
     artifact_bucket: str = Field(alias="ARTIFACT_BUCKET", min_length=3)
+    # Only the states that ask whether others live have it.
+    state_machine_arn: str = Field(alias="STATE_MACHINE_ARN", default="")
     # Only the states that plan a deploy have it.
     pass_role_pattern: str = Field(alias="PASS_ROLE_PATTERN", default="")
 
@@ -59,14 +61,26 @@ class SweepParameters(BaseModel):
 
 
 class Payload(BaseModel):
-    """What the state machine gives to every state. Another ``schema`` means that the control plane was updated meanwhile."""
+    """What the state machine gives to every state. ``operation_id`` is the operation's that ``execution`` carries, which is not
+    of its own name for a recovery."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    version: Literal[1] = Field(alias="schema")
+    version: int = Field(alias="schema")
     operation_id: str = Field(min_length=1, max_length=80)
+    execution: str = Field(min_length=1, max_length=80)
     request: Any = None
+    following: list[str] | None = None
     cut_off: dict[str, str] | None = None
+
+
+#: Of the payloads of this version's state machine.
+SCHEMA = 1
+
+
+class UpdatedMeanwhile(Exception):
+    """The control plane was updated while this execution was running, which still has the old definition. The operation is
+    recovered by an execution of the new one; the state machine knows this by its name."""
 
 
 class HandlerError(Exception):
@@ -84,7 +98,7 @@ class _NamesLogStream:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not isinstance(error, UpdatedMeanwhile):
             logger.error("unforeseen", exc_info=error)
             where = f"log group {self._context.log_group_name}, log stream {self._context.log_stream_name}"
             if isinstance(error, CallFailed):
@@ -97,7 +111,7 @@ class _NamesLogStream:
 def deps() -> Deps:
     """The adapters, made at the first use and kept for the life of the process."""
     settings = Settings.model_validate(dict(os.environ))
-    return real_deps(settings.state_table, settings.artifact_bucket, settings.pass_role_pattern)
+    return real_deps(settings.state_table, settings.artifact_bucket, settings.state_machine_arn, settings.pass_role_pattern)
 
 
 def sweep_settings() -> SweepSettings:
@@ -112,12 +126,18 @@ def read_document(reference: DocumentRef) -> bytes | Absent | Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One delivery of a state to its handler. ``deadline`` is until when (epoch seconds) a worker may begin new things."""
+    """One delivery of a state to its handler. ``deadline`` is until when (epoch seconds) a worker may begin new things,
+    ``following`` what an earlier delivery waits for."""
 
-    operation_id: OperationId
+    carrier: Carrier
     request: object
+    following: Sequence[OperationId] | None
     cut_off: Mapping[str, str] | None
     deadline: float
+
+    @property
+    def operation_id(self) -> OperationId:
+        return self.carrier.operation_id
 
 
 def state(name: str) -> Callable[[Callable[[Call], Step]], Callable[[dict[str, Any], LambdaContext], Any]]:
@@ -130,7 +150,7 @@ def state(name: str) -> Callable[[Callable[[Call], Step]], Callable[[dict[str, A
             with _NamesLogStream(context):
                 step = work(_call(event, context))
                 _note(name, event["operation_id"], step)
-                return {"schema": 1, "state": name, **dump(step)}
+                return {"schema": SCHEMA, "state": name, "operation_id": event["operation_id"], **dump(step)}
 
         return handler
 
@@ -138,10 +158,18 @@ def state(name: str) -> Callable[[Callable[[Call], Step]], Callable[[dict[str, A
 
 
 def _call(event: dict[str, Any], context: LambdaContext) -> Call:
+    if event.get("schema") != SCHEMA:
+        raise UpdatedMeanwhile(f"this handler reads schema {SCHEMA} and was given {event.get('schema')!r}")
     payload = Payload.model_validate(event)
     logger.set_correlation_id(payload.operation_id)
     left = context.get_remaining_time_in_millis() / 1000
-    return Call(OperationId(payload.operation_id), payload.request, payload.cut_off, deps().clock.now() + left - DEADLINE_MARGIN)
+    return Call(
+        carrier=Carrier(OperationId(payload.operation_id), payload.execution),
+        request=payload.request,
+        following=None if payload.following is None else [OperationId(each) for each in payload.following],
+        cut_off=payload.cut_off,
+        deadline=deps().clock.now() + left - DEADLINE_MARGIN,
+    )
 
 
 def _note(name: str, operation_id: str, step: Step) -> None:

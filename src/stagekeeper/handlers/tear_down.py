@@ -7,4 +7,4 @@ from stagekeeper.handlers.runtime import Call, deps, state
 
 @state("TearDown")
 def handler(call: Call) -> Step:
-    return tear_down(deps(), call.operation_id, call.deadline)
+    return tear_down(deps(), call.carrier, call.deadline)

@@ -1,4 +1,4 @@
-"""One execution: a request run through the real steps as the state machine does it, retries and Catch included.
+"""One execution: a request run through the real steps along the real definition, with its retries and its Catch.
 
 Must not know what any operation should do.
 """
@@ -6,13 +6,16 @@ Must not know what any operation should do.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from stagekeeper.aws.errors import CallFailed
 from stagekeeper.domain.model import OperationId
+from stagekeeper.domain.record import Carrier
 from stagekeeper.domain.refusal import Refusal
-from stagekeeper.domain.request import Request
+from stagekeeper.domain.request import RecoverRequest, Request
 from stagekeeper.engine.accept import accept
 from stagekeeper.engine.acquire import acquire
 from stagekeeper.engine.clean_up import clean_up
@@ -22,25 +25,29 @@ from stagekeeper.engine.inspect import inspect
 from stagekeeper.engine.move import move
 from stagekeeper.engine.prepare import dry_run, prepare
 from stagekeeper.engine.publish import publish
+from stagekeeper.engine.recover import recover
 from stagekeeper.engine.step import Step, dump
 from stagekeeper.engine.sweep import collect
 from stagekeeper.engine.teardown import tear_down
 from stagekeeper.handlers.request import parse
 
+from .machine import Machine, Task, TaskFailed, Walk
 from .wire import Died
 
 if TYPE_CHECKING:
     from .world import World
 
+MACHINE: Final = Machine.load(Path(__file__).parents[3] / "src" / "statemachine" / "operation.asl.json")
+
 
 @dataclass
 class Execution:
-    """One execution of the state machine. ``state`` is the state that is entered next; None once it has ended."""
+    """One execution of the state machine. ``state`` is the task that is entered next; None once it has ended."""
 
     world: World
     name: str
     request: dict[str, Any]
-    state: str | None = "Accept"
+    #: The tasks that were entered.
     visited: list[str] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
     output: dict[str, Any] | None = None
@@ -48,11 +55,22 @@ class Execution:
     cause: dict[str, Any] = field(default_factory=dict)
     #: Each state is delivered this often, and only the last answer counts: StepFunctions delivers at least once.
     deliveries: int = 1
-    _input: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._walk = Walk(MACHINE, self.name, self.request, self._sleep)
+
+    @property
+    def state(self) -> str | None:
+        return self._walk.state
 
     @property
     def operation_id(self) -> OperationId:
         return OperationId(self.name)
+
+    @property
+    def carrier(self) -> Carrier:
+        """This execution as the one that carries the operation of its name."""
+        return Carrier(self.operation_id, self.name)
 
     @property
     def outcome(self) -> str:
@@ -62,6 +80,11 @@ class Execution:
     @property
     def message(self) -> str:
         return str(self.cause["message"])
+
+    @property
+    def path(self) -> list[str]:
+        """Every state that was entered, also those that are no tasks."""
+        return self._walk.visited
 
     def run(self) -> Self:
         """Up to the end."""
@@ -77,78 +100,89 @@ class Execution:
             self.step()
         return self
 
+    def stop(self) -> None:
+        """Somebody stops the execution. A worker of it is not told."""
+        self._walk.state, self.error = None, "ABORTED"
+        self.world.executions.stop(self.name)
+
     def step(self) -> None:
-        """Enter the next state and follow its answer; a Wait passes at once."""
+        """Enter the next task and follow its answer up to the task after it; a Wait passes at once."""
+        self._enter(self._deliver)
+
+    def _enter(self, deliver: Any) -> None:
         state = self.state
         if state is None:
             raise AssertionError(f"{self.name} has ended")
         self.visited.append(state)
         if len(self.visited) > 2000:
             raise AssertionError(f"{self.name} goes round in circles: {self.visited[-10:]}")
+        self._walk.enter(deliver)
+        while self.state is not None and not isinstance(MACHINE.states[self.state], Task):
+            self._walk.enter(deliver)
+        if self.state is None and self.error is None:
+            self._note_end()
+
+    def _sleep(self, seconds: float) -> None:
+        """While this execution waits, others that were started get on."""
+        self.world.run_started()
+        self.world.clock.sleep(seconds)
+
+    def _deliver(self, state: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """As Lambda: an exception arrives under its class's name, and a dead process at once."""
         answer: dict[str, Any] = {}
         try:
             for _ in range(self.deliveries):
-                answer = self._retried(state)
+                answer = self.deliver(state, payload)
         except Died:
             self.world.wire.mend()
-            self.fail_state(state)
+            raise TaskFailed("Runtime.ExitError", "the worker died") from None
         except CallFailed as error:
-            self._caught(state, type(error).__name__, str(error))
-        except Exception as error:  # as the state machine's Catch; the handlers give it this name
-            self._caught(state, "HandlerError", f"{type(error).__name__}: {error}")
-        else:
-            self._follow(state, answer)
+            raise TaskFailed(type(error).__name__, str(error)) from error
+        except Exception as error:  # the handlers give it this name
+            raise TaskFailed("HandlerError", f"{type(error).__name__}: {error}") from error
+        return answer
 
-    def _retried(self, state: str) -> dict[str, Any]:
-        """As the machine's Retry: three more attempts for what may have happened; Compensate has five, for everything."""
-        attempts = 6 if state == "Compensate" else 4
-        for attempt in range(1, attempts + 1):
-            try:
-                return self.deliver(state)
-            except CallFailed as error:
-                if attempt == attempts or (state != "Compensate" and type(error).__name__ != "Unanswered"):
-                    raise
-            except Exception:
-                if attempt == attempts or state != "Compensate":
-                    raise
-            self.world.clock.sleep(2.0**attempt)
-        raise AssertionError("unreachable")
-
-    def deliver(self, state: str) -> dict[str, Any]:
+    def deliver(self, state: str, payload: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Hand the state to its handler once; the answer as it travels, with nothing followed."""
-        answer = json.loads(json.dumps({"schema": 1, "state": state, **dump(self._handle(state))}))
-        self.answers.append(answer)
-        return cast("dict[str, Any]", answer)
+        told = {"operation_id": self.name, "execution": self.name} if payload is None else payload
+        step = self._handle(state, told)
+        answer = {"schema": 1, "state": state, "operation_id": told["operation_id"], **dump(step)}
+        self.answers.append(json.loads(json.dumps(answer)))
+        return self.answers[-1]
 
-    def _handle(self, state: str) -> Step:
-        deps, operation_id, clock = self.world.deps, self.operation_id, self.world.clock
+    def _handle(self, state: str, told: Mapping[str, Any]) -> Step:
+        deps, clock = self.world.deps, self.world.clock
+        carrier = Carrier(OperationId(told["operation_id"]), told["execution"])
         match state:
             case "Accept":
-                return accept(deps, operation_id, self._parsed())
+                return accept(deps, carrier.operation_id, self._parsed())
             case "DryRun":
-                return dry_run(deps, operation_id, self._parsed(), self.world.sweeping)
+                return dry_run(deps, carrier.operation_id, self._parsed(), self.world.sweeping)
             case "Inspect":
-                return inspect(deps, operation_id, self._parsed(), self.world.sweeping, clock.now() + 840)
+                return inspect(deps, carrier, self._parsed(), self.world.sweeping, clock.now() + 840)
+            case "Recover":
+                request = self._parsed()
+                assert isinstance(request, RecoverRequest)
+                return recover(deps, carrier, request, told.get("following"))
             case "Lock":
-                return acquire(deps, operation_id)
+                return acquire(deps, carrier)
             case "Plan":
-                return prepare(deps, operation_id)
+                return prepare(deps, carrier)
             case "Publish":
-                return publish(deps, operation_id, clock.now() + 840)
+                return publish(deps, carrier, clock.now() + 840)
             case "Move":
-                return move(deps, operation_id)
+                return move(deps, carrier)
             case "TearDown":
-                return tear_down(deps, operation_id, clock.now() + 840)
+                return tear_down(deps, carrier, clock.now() + 840)
             case "Collect":
-                return collect(deps, operation_id, clock.now() + 840)
+                return collect(deps, carrier, clock.now() + 840)
             case "Commit":
-                return commit(deps, operation_id)
+                return commit(deps, carrier)
             case "CleanUp":
-                return clean_up(deps, operation_id)
+                return clean_up(deps, carrier)
             case "Compensate":
-                told = self._input
-                cut_off = CutOff(told["state"], told["error"], told["why"]) if "why" in told else None
-                return compensate(deps, operation_id, cut_off)
+                cut_off = told.get("cut_off")
+                return compensate(deps, carrier, None if cut_off is None else CutOff(**cut_off))
         raise AssertionError(f"there is no state {state}")
 
     def _parsed(self) -> Request | Refusal:
@@ -156,28 +190,18 @@ class Execution:
 
     def fail_state(self, state: str) -> None:
         """Lambda tells at once that the worker's process is gone; calls of it may still be under way."""
-        self._caught(state, "Runtime.ExitError", "the worker died")
 
-    def _caught(self, state: str, error: str, why: str) -> None:
-        if state == "Compensate":
-            message = f"Putting the operation back failed: {error}: {why}"
-            self._end(None, "Internal", {"message": message, "blockers": [], "operation_id": self.name, "warnings": []})
-            return
-        self._input = {"state": state, "error": error, "why": why}
-        self.state = "Compensate"
+        def gone(_: str, __: Any) -> Any:
+            raise TaskFailed("Runtime.ExitError", "the worker died")
 
-    def _follow(self, state: str, answer: dict[str, Any]) -> None:
-        self._input = answer
-        match answer["next"]:
-            case "Wait":
-                self.world.clock.sleep(answer["seconds"])
-                self.state = state
-            case "Succeed":
-                self._end(answer["output"], None, {})
-            case "Fail":
-                self._end(None, answer["error"], answer["cause"])
-            case following:
-                self.state = following
+        assert self.state == state, f"{self.name} is about to enter {self.state}"
+        self._enter(gone)
 
-    def _end(self, output: dict[str, Any] | None, error: str | None, cause: dict[str, Any]) -> None:
-        self.state, self.output, self.error, self.cause = None, output, error, cause
+    def _note_end(self) -> None:
+        walk = self._walk
+        if walk.error is None:
+            self.output = cast("dict[str, Any]", walk.output)
+            self.world.executions.succeed(self.name, walk.output)
+        else:
+            self.error, self.cause = walk.error, json.loads(walk.cause or "{}")
+            self.world.executions.fail(self.name, walk.error, walk.cause or "")

@@ -160,7 +160,7 @@ def test_a_stored_request_that_was_damaged_as_a_log_shows_it(two: World) -> None
     two.damage_request(running.name, lambda body: body["functions"]["a"].update(configuration=list(SECRETS.values())))
 
     with pytest.raises(MalformedItem) as caught:
-        Bodies(two.deps.artifacts).request_of(two.deps.journal.reread(running.operation_id))
+        Bodies(two.deps.artifacts).request_of(two.deps.journal.reread(running.carrier))
 
     # With every exception that led to it.
     assert NEEDLE not in "".join(traceback.format_exception(caught.value))

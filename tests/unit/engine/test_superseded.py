@@ -25,7 +25,7 @@ def take_over(world: World, running: Execution, phase: Phase, seconds: float) ->
     sent: list[int] = []
 
     def act() -> None:
-        world.deps.journal.begin(world.deps.journal.reread(running.operation_id), phase)
+        world.deps.journal.begin(world.deps.journal.reread(running.carrier), phase)
         world.clock.sleep(seconds)
         sent.append(len(lambda_mutations(world)))
 
@@ -64,7 +64,7 @@ def test_one_that_moved_everything_in_time_still_writes_nothing(twelve: World) -
     running = twelve.begin({"operation": "rollback", "stage": "prod"}).run_to("Move")
     twelve.wire.on(
         lambda sent: ":s_moved" in sent.body,
-        lambda: twelve.deps.journal.begin(twelve.deps.journal.reread(running.operation_id), Phase.MOVE),
+        lambda: twelve.deps.journal.begin(twelve.deps.journal.reread(running.carrier), Phase.MOVE),
     )
 
     with pytest.raises(Superseded):
@@ -91,7 +91,7 @@ def _after_begin(world: World, running: Execution) -> None:
     """As soon as the worker has taken the mandate for its phase, another one takes it."""
     world.wire.on(
         lambda sent: ":s_phase" in sent.body,
-        lambda: world.deps.journal.begin(world.deps.journal.reread(running.operation_id), Phase.PLAN),
+        lambda: world.deps.journal.begin(world.deps.journal.reread(running.carrier), Phase.PLAN),
         after=True,
     )
 
@@ -112,7 +112,7 @@ def test_a_stage_whose_record_was_written_by_another_since_the_plan_is_not_overw
 
 def test_an_operation_cannot_be_begun_without_its_lock(twelve: World) -> None:
     running = twelve.begin({"operation": "rollback", "stage": "prod"}).run_to("Move")
-    record = twelve.deps.journal.reread(running.operation_id)
+    record = twelve.deps.journal.reread(running.carrier)
     twelve.deps.journal._with_lock(record, [], lambda lock: type(lock)(revision=lock.revision))
 
     with pytest.raises(Superseded):

@@ -419,7 +419,7 @@ def test_aliases_are_deleted_until_the_time_is_over_and_then_gone_on_with(both: 
     running = both.begin({"operation": "teardown", "stage": "qa"}).run_to("TearDown")
     both.wire.clear()
 
-    step = tear_down_step(both.deps, running.operation_id, both.clock.now())
+    step = tear_down_step(both.deps, running.carrier, both.clock.now())
     done = running.run()
 
     assert step == Wait(1)

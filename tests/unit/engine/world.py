@@ -19,17 +19,19 @@ from botocore.config import Config
 
 from stagekeeper.aws.artifacts import Artifacts
 from stagekeeper.aws.callers import Callers
+from stagekeeper.aws.executions import Executions
 from stagekeeper.aws.images import EcrClient, Images
 from stagekeeper.aws.journal import Journal
 from stagekeeper.aws.lambda_api import LambdaApi, LambdaClients
 from stagekeeper.aws.store import Store
 from stagekeeper.aws.table import Table
 from stagekeeper.domain.facts import Absent, Unreadable
-from stagekeeper.domain.model import FunctionArn, ServiceName, Stage, StageName
+from stagekeeper.domain.model import FunctionArn, OperationId, ServiceName, Stage, StageName
 from stagekeeper.domain.orphans import SweepSettings
 from stagekeeper.domain.request import DocumentRef
 from stagekeeper.engine.deps import Deps
-from tests.fake import FakeClock, FakeLambda
+from stagekeeper.engine.recover import notice
+from tests.fake import FakeClock, FakeLambda, FakeStepFunctions
 from tests.fake.store import Store as LambdaStore
 
 from .direct_dynamodb import shorten
@@ -112,6 +114,10 @@ class World:
         self.moments = FakeClock()
         self.clock = TickingClock(self.moments)
         self.wire = Wire()
+        #: What Step Functions knows of the executions, and those that the product started and nobody ran yet.
+        self.executions = FakeStepFunctions(REGION, clock=self.moments, on_start=self._note_start)
+        self._known: dict[str, Execution] = {}
+        self._started: list[Execution] = []
         self.fake = FakeLambda(REGION, clock=self.moments, objects=self._object, **self.fake_options)
         # The tests' own clients are not tapped, so all accounts share them.
         self._s3, self._dynamodb = _own_s3(), _own_dynamodb()
@@ -153,7 +159,8 @@ class World:
         lambda_ = self.fake.client(_ONCE)
         clients = LambdaClients(lambda_, lambda_, lambda_)
         dynamodb, s3 = _dynamodb_client(), _s3_client()
-        for client in (lambda_, dynamodb, s3):
+        step_functions = self.executions.client(_ONCE)
+        for client in (lambda_, dynamodb, s3, step_functions):
             self.wire.tap(client)
         table = Table(dynamodb, self.table, self.clock)
         return Deps(
@@ -164,6 +171,7 @@ class World:
             store=Store(table),
             journal=Journal(table, self.clock),
             clock=self.clock,
+            executions=Executions(self.executions.machine_arn, lambda: step_functions),
             images=Images(self._ecr),
         )
 
@@ -215,8 +223,35 @@ class World:
     # Operations.
 
     def begin(self, request: Mapping[str, Any], name: str | None = None) -> Execution:
+        """Somebody starts an execution. Its steps are taken when the test says so."""
         self.operations += 1
-        return Execution(self, name or f"op-{self.operations}", {"service": SERVICE, **request})
+        name = name or f"op-{self.operations}"
+        # A name that was used before: a redrive, or one that AWS has forgotten (after 90 days).
+        self.executions.executions.pop(name, None)
+        about = {} if request["operation"] == "recover" else {"service": SERVICE}
+        self.executions.start(name, {**about, **request})
+        self._started.remove(self._known[name])
+        return self._known[name]
+
+    def _note_start(self, name: str, request: dict[str, Any]) -> None:
+        self._known[name] = self.execution_of(name, request)
+        self._started.append(self._known[name])
+
+    def execution_of(self, name: str, request: dict[str, Any]) -> Execution:
+        return Execution(self, name, request)
+
+    def run_started(self) -> list[Execution]:
+        """Run the executions that the product started since, to their ends; those."""
+        ran = []
+        while self._started:
+            ran.append(self._started.pop(0))
+            ran[-1].run()
+        return ran
+
+    def notice(self, name: str) -> list[Execution]:
+        """EventBridge tells that the execution of this operation ended; the recoveries that this began, run to their ends."""
+        notice(self.deps, OperationId(name))
+        return self.run_started()
 
     def deploy(self, stage: str | None, functions: Functions, name: str | None = None, **more: Any) -> Execution:
         """A deploy up to its end."""

@@ -18,7 +18,7 @@ from botocore.model import OperationModel
 from stagekeeper.engine.deps import Deps
 from tests.unit.engine.execution import Execution
 from tests.unit.engine.wire import Wire
-from tests.unit.engine.world import SERVICE, Saved, World
+from tests.unit.engine.world import Saved, World
 
 from .calls import Need, needs
 from .template import ACCOUNT
@@ -110,9 +110,8 @@ class RecordedWorld(World):
         self.wire = _ListeningWire(self.recorder)
         return replace(super()._deps(), pass_roles=self._pass_roles)
 
-    def begin(self, request: Mapping[str, Any], name: str | None = None) -> Execution:
-        self.operations += 1
-        return _RecordedExecution(self, name or f"op-{self.operations}", {"service": SERVICE, **request})
+    def execution_of(self, name: str, request: dict[str, Any]) -> Execution:
+        return _RecordedExecution(self, name, request)
 
     def keep_object_versions(self, status: str = "Enabled", bucket: str | None = None) -> None:
         self._s3.put_bucket_versioning(
@@ -122,7 +121,7 @@ class RecordedWorld(World):
 
 
 class _RecordedExecution(Execution):
-    def deliver(self, state: str) -> dict[str, Any]:
+    def deliver(self, state: str, payload: Mapping[str, Any] | None = None) -> dict[str, Any]:
         assert isinstance(self.world, RecordedWorld)
         with self.world.recorder.running(state):
-            return super().deliver(state)
+            return super().deliver(state, payload)

@@ -1,0 +1,114 @@
+"""Recovery: whether the execution that carries an operation still lives, and what becomes of an operation that lost it.
+
+An operation is carried by one execution at a time: first by the one that bears its name, after that one's death by a recovery
+that is named after the operation and its epoch, so that there is one at a time. Must not know how executions are asked about.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from stagekeeper.domain.converge import AliasSeen
+from stagekeeper.domain.facts import Unreadable
+from stagekeeper.domain.model import FunctionArn, OperationId, VersionNumber
+from stagekeeper.domain.operation import OperationKind, Phase, Status
+from stagekeeper.domain.record import OperationRecord
+
+#: An execution's name has at most 80 characters (Step Functions API reference, StartExecution).
+_MAX_NAME = 80
+#: How often (seconds) a waiter asks whether those who are in its way still live.
+LOOK_INTERVAL = 30
+#: So many of those in the way are asked about at once: DescribeExecution refills at 10 to 15 a second for the whole account.
+LOOK_AT = 10
+#: After so many recoveries that died as well, none is begun by itself any more; a waiter and ``recover`` still begin one.
+MAX_RECOVERIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The execution is at work, or waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The execution has ended. ``how`` is Step Functions' status, or None where it knows of no such execution."""
+
+    how: str | None
+
+    def __str__(self) -> str:
+        return "is not there" if self.how is None else f"ended as {self.how}"
+
+
+Liveness = Running | Over | Unreadable
+
+
+def recovery_name(operation_id: OperationId, epoch: int) -> str:
+    """The name of the execution that recovers an operation which died in this epoch."""
+    name = f"recover-{operation_id}-{epoch}"
+    if len(name) <= _MAX_NAME:
+        return name
+    digest = hashlib.sha256(operation_id.encode()).hexdigest()[:12]
+    end = f"-{digest}-{epoch}"
+    return f"recover-{operation_id}"[: _MAX_NAME - len(end)] + end
+
+
+def is_carrier(record: OperationRecord, execution: str) -> bool:
+    """Whether this execution carries the operation, or is the recovery that is to."""
+    return execution in (record.execution, recovery_name(record.operation_id, record.epoch))
+
+
+def is_look_due(looked_at: float | None, now: float) -> bool:
+    """Whether a waiter should ask again; it does when it begins to wait."""
+    return looked_at is None or now - looked_at >= LOOK_INTERVAL
+
+
+@dataclass(frozen=True, slots=True)
+class EndUnbegun:
+    """Nothing was done: it ends as refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoForward:
+    """What is begun is ended: teardowns, sweeps, what follows a commit, and compensations."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtAliases:
+    """Every alias may be at its target already: then it is committed, else put back."""
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """Everything is put back."""
+
+
+def after_death(record: OperationRecord) -> EndUnbegun | GoForward | LookAtAliases | PutBack:
+    """What a recovery does with an operation that has not ended."""
+    match record.status:
+        case Status.PLANNED:
+            return EndUnbegun()
+        case Status.COMMITTED | Status.COMPENSATING:
+            return GoForward()
+        case Status.CONVERGING:
+            if record.kind in (OperationKind.TEARDOWN, OperationKind.SWEEP):
+                return GoForward()
+            # Before the first alias was moved some version may be missing, and nothing is lost by putting back.
+            return LookAtAliases() if record.phase in (Phase.MOVE, Phase.COMMIT) else PutBack()
+        case Status.REFUSED | Status.UNCHANGED | Status.COMPENSATED | Status.ENDED | Status.NEEDS_ATTENTION:
+            raise AssertionError(f"operation {record.operation_id} is {record.status}: nothing is to be recovered")
+    assert_never(record.status)
+
+
+def all_at_target(
+    targets: Mapping[FunctionArn, VersionNumber | None], seen: Sequence[tuple[FunctionArn, AliasSeen | None]]
+) -> dict[FunctionArn, str] | None:
+    """The RevisionIds of the aliases if each serves its target and nothing else; None if one does not."""
+    revisions: dict[FunctionArn, str] = {}
+    for arn, alias in seen:
+        if alias is None or alias.weighted or alias.version is None or alias.version != targets[arn]:
+            return None
+        revisions[arn] = alias.revision_id
+    return revisions if len(revisions) == len(targets) else None
