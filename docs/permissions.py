@@ -57,6 +57,9 @@ PURPOSE = {
     "PassRoles": "give functions these roles, and give them to Lambda alone",
     "MoveAliases": "make and move the stage's aliases",
     "SeeProvisionedConcurrency": "tell weights that AWS itself sets while it moves provisioned concurrency from somebody else's",
+    "AskWhetherOthersLive": "whether the executions of operations in the way, or to be recovered, are still running",
+    "BeginRecoveries": "start an execution for an operation that lost its own",
+    "SeeWhereAliasesAre": "whether an operation that died in the middle of its moves had done them all",
     "PutAliasesBack": "put back what was moved; find the versions that a worker made before it died",
     "DeleteAliases": "the aliases of functions that the service no longer has",
     "SeeWhatHoldsVersions": "what holds a version: aliases, function URLs, provisioned concurrency; which versions there are",
@@ -97,7 +100,11 @@ def _spelled(resource: Any) -> str:
         return str(value).removesuffix(".Arn")
     if function == "Ref":
         return str(value)
-    text = re.sub(r"\$\{(\w+)\.Arn\}", r"\1", str(value))
+    # The machine's name, written out where a reference would go round in a circle.
+    text = str(value).replace("${AWS::StackName}-operation", "${Operation.Name}")
+    if text.endswith(":stateMachine:${Operation.Name}"):
+        return "Operation"
+    text = re.sub(r"\$\{(\w+)\.Arn\}", r"\1", text)
     text = re.sub(r"^arn:.*:(execution:)", r"\1", text)
     text = re.sub(r"^arn:\$\{AWS::Partition\}:[a-z0-9]+:(\$\{AWS::Region\})?:(\$\{AWS::AccountId\}|\*)?:(function:)?", "", text)
     return re.sub(r"\$\{([\w.]+)\}", r"\1", text)

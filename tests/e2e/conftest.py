@@ -48,9 +48,12 @@ def eager(plane: ControlPlane) -> ControlPlane:
     formation, name = plane.client("cloudformation"), unique("eager")
     (first,) = formation.describe_stacks(StackName=plane.stack)["Stacks"]
     given = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in first["Parameters"]} | parameters
+    # By way of S3: CloudFormation takes no more than 51,200 bytes of a template in the call itself.
+    template = formation.get_template(StackName=plane.stack, TemplateStage="Original")["TemplateBody"]
+    place = plane.upload(template.encode())
     formation.create_stack(
         StackName=name,
-        TemplateBody=formation.get_template(StackName=plane.stack, TemplateStage="Original")["TemplateBody"],
+        TemplateURL=f"https://s3.{plane.region}.amazonaws.com/{place['s3_bucket']}/{place['s3_key']}",
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )

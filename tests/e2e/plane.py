@@ -10,7 +10,7 @@ import itertools
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -121,6 +121,10 @@ class ControlPlane:
         )
         return str(started["executionArn"])
 
+    def stop(self, arn: str) -> None:
+        """Somebody stops the execution. What its task has begun goes on, as on AWS."""
+        self.client("stepfunctions").stop_execution(executionArn=arn)
+
     def wait(self, arn: str) -> Ended:
         """The execution once it is over. Whatever it says has the form that the public interface promises."""
         deadline = time.monotonic() + PATIENCE
@@ -192,14 +196,20 @@ class ControlPlane:
         """An operation's record; empty while there is none."""
         return self.item(f"OPERATION#{operation_id}", "OPERATION") or {}
 
+    def until(self, true: Callable[[], object]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not true():
+            assert time.monotonic() < deadline, "it did not happen in time"
+            time.sleep(_LOOK_EVERY / 2)
+
     def until_holds_lock(self, service: str, operation_id: str) -> None:
-        self._until(lambda: operation_id in (self.item(f"SERVICE#{service}", "LOCK") or {"holders": {}})["holders"])
+        self.until(lambda: operation_id in (self.item(f"SERVICE#{service}", "LOCK") or {"holders": {}})["holders"])
 
     def until_waits(self, service: str, operation_id: str) -> None:
-        self._until(lambda: operation_id in str((self.item(f"SERVICE#{service}", "LOCK") or {"queue": []})["queue"]))
+        self.until(lambda: operation_id in str((self.item(f"SERVICE#{service}", "LOCK") or {"queue": []})["queue"]))
 
     def until_status(self, operation_id: str, status: str) -> None:
-        self._until(lambda: self.operation(operation_id).get("status") == status)
+        self.until(lambda: self.operation(operation_id).get("status") == status)
 
     def put_item(self, item: Mapping[str, Any]) -> None:
         """Write an item as it is, behind the control plane's back."""
@@ -236,18 +246,46 @@ class ControlPlane:
 
     @contextlib.contextmanager
     def somebody_holds(self, service: str, *slots: str) -> Iterator[str]:
-        """While inside, an operation that nobody sees the end of holds slots of the service's lock; its name."""
-        name, key = unique("somebody"), f"SERVICE#{service}"
-        lock = self.item(key, "LOCK")
-        assert lock is not None
-        entry = {"operation_id": name, "operation": "deploy", "slots": set(slots), "since": 0, "gives_up_at": 0}
-        self.put_item({**lock, "holders": {name: entry}, "revision": lock["revision"] + 1})
+        """While inside, an operation that is alive and does not end holds slots of the service's lock; its name."""
+        with self.somebody_alive() as name:
+            self._put_holder(service, name, slots)
+            try:
+                yield name
+            finally:
+                self._put_holder(service, name, ())
+
+    @contextlib.contextmanager
+    def somebody_alive(self) -> Iterator[str]:
+        """While inside, this operation's execution is RUNNING, as those see who ask whether a holder still lives.
+
+        There are two: each waits for a service of its own, whose lock is written by hand in the other's name. So neither is
+        ever granted anything, and each sees that the one in its way lives. They are ended together, and so are the
+        recoveries that this begins: nothing of it goes on beside the next case.
+        """
+        waits = {unique("somebody"): unique("somewhere") for _ in range(2)}
+        (one, where), (other, elsewhere) = waits.items()
+        for service, holder in ((where, other), (elsewhere, one)):
+            self._put_holder(service, holder, ("collect",))
+        request = {"operation": "rollback", "stage": "any", "lock_wait_seconds": 3600}
+        arns = {name: self.start({**request, "service": service}, name) for name, service in waits.items()}
         try:
-            yield name
+            for name, service in waits.items():
+                self.until_waits(service, name)
+            yield one
         finally:
-            lock = self.item(key, "LOCK")
-            assert lock is not None
-            self.put_item({**lock, "holders": {}, "revision": lock["revision"] + 1})
+            for arn in arns.values():
+                self.stop(arn)
+            for name in waits:
+                self.until_status(name, "refused")
+            for service in waits.values():
+                self._put_holder(service, "nobody", ())
+
+    def _put_holder(self, service: str, name: str, slots: Sequence[str]) -> None:
+        """Write ``name`` into the lock's item as the only holder, of these slots; as none without any."""
+        new = {"pk": f"SERVICE#{service}", "sk": "LOCK", "schema": 1, "revision": 0, "queue": []}
+        lock = self.item(f"SERVICE#{service}", "LOCK") or new
+        entry = {"operation_id": name, "operation": "deploy", "slots": set(slots), "since": 0, "gives_up_at": 0}
+        self.put_item({**lock, "holders": {name: entry} if slots else {}, "revision": lock["revision"] + 1})
 
     @contextlib.contextmanager
     def denied(self, role: str, action: str, *resources: str) -> Iterator[None]:
@@ -263,12 +301,6 @@ class ControlPlane:
         finally:
             self.client("iam").delete_role_policy(**named)
 
-    def _until(self, true: Any) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not true():
-            assert time.monotonic() < deadline, "it did not happen in time"
-            time.sleep(_LOOK_EVERY / 2)
-
     def _table(self) -> Any:
         """Of boto3's resource, since that takes and gives plain values."""
         if "table" not in self._clients:
@@ -281,6 +313,8 @@ def _check_form(ended: Ended) -> None:
     """The contract's form of outputs and causes, whatever the operation: a list of one must not come as its only entry."""
     assert ended.status in ("SUCCEEDED", "FAILED"), f"{ended.operation_id} is {ended.status}"
     given, members = (ended.output, _OUTPUT_MEMBERS) if ended.status == "SUCCEEDED" else (ended.cause, _CAUSE_MEMBERS)
+    if given.get("operation") == "recover":
+        members = {**members, "recovered": list}
     assert given.keys() == members.keys()
     for member, kind in members.items():
         assert isinstance(given[member], kind), f"{member} of {ended.operation_id} is {given[member]!r}"

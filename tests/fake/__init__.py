@@ -4,6 +4,6 @@ from .clock import FakeClock
 from .errors import AwsError
 from .faults import Call
 from .lambda_ import FakeLambda, fake_of
-from .step_functions import FakeStepFunctions
+from .step_functions import FORGOTTEN_AFTER_SECONDS, FakeStepFunctions
 
-__all__ = ["AwsError", "Call", "FakeClock", "FakeLambda", "FakeStepFunctions", "fake_of"]
+__all__ = ["FORGOTTEN_AFTER_SECONDS", "AwsError", "Call", "FakeClock", "FakeLambda", "FakeStepFunctions", "fake_of"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -353,6 +354,16 @@ class FakeLambda:
     def aliases(self, name: str) -> dict[str, str]:
         """Alias -> version it points at."""
         return {alias.name: alias.version for _, alias in sorted(self._store.functions[name].aliases.items())}
+
+    def held(self) -> Store:
+        """Everything there is, for `hold` of this fake or of another. The clock is not in it: it is each one's own."""
+        return replace(self._store, clock=float)
+
+    def hold(self, store: Store) -> None:
+        """Have everything that `held` gave, and nothing else."""
+        for part in fields(store):
+            if part.name not in ("region", "account", "clock"):
+                setattr(self._store, part.name, getattr(store, part.name))
 
     def state(self, *, revisions: bool = False) -> dict[str, Any]:
         """A snapshot to compare: per function its versions, what $LATEST holds, aliases, policies and triggers.

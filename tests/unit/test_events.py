@@ -1,4 +1,5 @@
-"""events/ holds a real input for every entry point: the state machine itself, and each state that runs a handler."""
+"""events/ holds a real input for every entry point: the state machine itself, each state that runs a handler, and the handler
+that is told of executions' ends."""
 
 from __future__ import annotations
 
@@ -8,12 +9,14 @@ from typing import Any
 import pytest
 
 from stagekeeper.domain.facts import Absent, Unreadable
+from stagekeeper.domain.recovery import recovery_name
 from stagekeeper.domain.refusal import Refusal
 from stagekeeper.domain.request import (
     CloneRequest,
     ConfigureRequest,
     DeployRequest,
     DocumentRef,
+    RecoverRequest,
     Request,
     ResetRequest,
     RollbackRequest,
@@ -22,11 +25,12 @@ from stagekeeper.domain.request import (
     VerifyRequest,
 )
 from stagekeeper.engine.compensate import CutOff
-from stagekeeper.handlers import compensate
+from stagekeeper.handlers import compensate, notice
 from stagekeeper.handlers.request import parse
 from stagekeeper.handlers.runtime import Payload
 
 from .pages import ROOT, text
+from .permissions.template import load
 
 FOLDER = ROOT / "events"
 STATES: dict[str, Any] = json.loads(text(ROOT / "src/statemachine/operation.asl.json"))["States"]
@@ -71,7 +75,7 @@ def test_a_state_has_an_event_with_the_members_that_the_machine_gives_it(state: 
 
 
 def test_there_is_no_other_event() -> None:
-    known = {*STARTS, "functions-document.json", *(file_of(state) for state in TASKS)}
+    known = {*STARTS, "functions-document.json", "notice.json", *(file_of(state) for state in TASKS)}
 
     assert {path.name for path in FOLDER.iterdir()} == known
 
@@ -81,6 +85,37 @@ def test_the_states_that_get_the_request_get_it_as_the_machine_does() -> None:
     assert event("dry_run.json")["request"] == event("start-dry-run.json")
     # A verification has no record, so that this one can be invoked alone.
     assert event("inspect.json")["request"] == event("start-verify.json")
+
+
+@pytest.mark.parametrize("state", sorted(TASKS.keys() - {"Recover"}))
+def test_an_operation_is_carried_by_the_execution_of_its_name(state: str) -> None:
+    payload = event(file_of(state))
+
+    assert payload["execution"] == payload["operation_id"]
+
+
+def test_the_recovery_is_the_one_that_an_operations_death_begins() -> None:
+    payload = event("recover.json")
+
+    recovered = request(payload["request"])
+    assert isinstance(recovered, RecoverRequest)
+    assert recovered.operation_id is not None
+    # Until it has taken the operation over, the states are about the recovery itself.
+    assert payload["operation_id"] == payload["execution"] == recovery_name(recovered.operation_id, 4)
+    assert recovered.operation_id == event("move.json")["operation_id"]
+
+
+def test_the_event_of_an_end_is_one_that_the_rule_lets_through_and_the_handler_reads() -> None:
+    told = event("notice.json")
+    pattern = load()["Resources"]["ExecutionEnds"]["Properties"]["EventPattern"]
+
+    assert [told["source"]] == pattern["source"]
+    assert [told["detail-type"]] == pattern["detail-type"]
+    assert told["detail"]["status"] in pattern["detail"]["status"]
+    assert told["resources"] == [told["detail"]["executionArn"]]
+    read = notice._Event.model_validate(told).detail
+    assert (notice._operation_of(read), read.status) == ("orders-dev-42", "ABORTED")
+    request(json.loads(told["detail"]["input"]))
 
 
 def test_compensate_is_told_which_state_was_cut_off() -> None:
@@ -135,6 +170,8 @@ def test_how_far_a_rollback_event_goes_back(name: str, release: int | None, step
         ("sweep-delete", SweepRequest, {"delete": True, "keep": 1, "rollback_depth": 3, "grace_hours": 48}),
         ("configure", ConfigureRequest, {"stage": "prod", "protected": True, "description": "what customers use"}),
         ("verify", VerifyRequest, {"stage": None}),
+        ("recover", RecoverRequest, {"operation_id": "orders-dev-42"}),
+        ("recover-service", RecoverRequest, {"operation_id": None}),
     ],
 )
 def test_what_the_other_events_ask_for(name: str, kind: type[Request], members: dict[str, object]) -> None:

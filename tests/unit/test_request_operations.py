@@ -1,4 +1,4 @@
-"""The form of the operations that move no code: reset, clone, configure, verify, teardown, sweep."""
+"""The form of the operations that move no code: reset, clone, configure, verify, teardown, sweep, recover."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from stagekeeper.domain.model import ServiceName, StageName
+from stagekeeper.domain.model import OperationId, ServiceName, StageName
 from stagekeeper.domain.request import (
     CloneRequest,
     Common,
     ConfigureRequest,
+    RecoverRequest,
     ResetRequest,
     SweepRequest,
     TeardownRequest,
@@ -31,7 +32,16 @@ CONFIGURE = asked("configure", stage="dev", settings={"protected": True})
 VERIFY = asked("verify")
 TEARDOWN = asked("teardown", stage="dev")
 SWEEP = {"operation": "sweep"}
-ALL = {"reset": RESET, "clone": CLONE, "configure": CONFIGURE, "verify": VERIFY, "teardown": TEARDOWN, "sweep": SWEEP}
+RECOVER = {"operation": "recover"}
+ALL = {
+    "reset": RESET,
+    "clone": CLONE,
+    "configure": CONFIGURE,
+    "verify": VERIFY,
+    "teardown": TEARDOWN,
+    "sweep": SWEEP,
+    "recover": RECOVER,
+}
 EACH = pytest.mark.parametrize("base", ALL.values(), ids=ALL.keys())
 
 
@@ -44,6 +54,7 @@ EACH = pytest.mark.parametrize("base", ALL.values(), ids=ALL.keys())
         (VERIFY, VerifyRequest(Common(), ORDERS)),
         (TEARDOWN, TeardownRequest(Common(), ORDERS, DEV)),
         (SWEEP, SweepRequest(Common(), None)),
+        (RECOVER, RecoverRequest(Common())),
     ],
     ids=ALL.keys(),
 )
@@ -70,6 +81,25 @@ def test_a_whole_service_may_be_torn_down_and_confirmed() -> None:
 def test_everything_that_a_sweep_may_say() -> None:
     request = taken(asked("sweep", mode="delete", keep=0, rollback_depth=1, grace_hours=2))
     assert request == SweepRequest(Common(), ORDERS, delete=True, keep=0, rollback_depth=1, grace_hours=2)
+
+
+def test_a_recovery_may_be_of_one_operation_of_one_service() -> None:
+    assert taken(asked("recover", operation_id="orders-dev-42")) == RecoverRequest(Common(), ORDERS, OperationId("orders-dev-42"))
+
+
+@pytest.mark.parametrize("name", ["x", "x" * 80])
+def test_an_operation_is_named_as_executions_are(name: str) -> None:
+    assert taken({**RECOVER, "operation_id": name}).operation_id == name
+
+
+@pytest.mark.parametrize("name", ["", "x" * 81, 42, True, ["orders-dev-42"], None])
+def test_what_is_no_name_of_an_execution_is_refused(name: object) -> None:
+    assert "operation_id: " in invalid({**RECOVER, "operation_id": name})
+
+
+@pytest.mark.parametrize("name", ["Orders", "a--b", "", 3, None])
+def test_a_recovery_is_of_a_service_by_its_name_or_of_all(name: object) -> None:
+    assert "service: " in invalid({**RECOVER, "service": name})
 
 
 @pytest.mark.parametrize("field", ["keep", "rollback_depth", "grace_hours"])
@@ -114,9 +144,14 @@ def test_if_release_needs_a_stage_to_compare(base: dict[str, Any]) -> None:
 
 
 @EACH
-@pytest.mark.parametrize("field", ["functions", "partial", "stages", "operation_id", "unknown"])
+@pytest.mark.parametrize("field", ["functions", "partial", "stages", "unknown"])
 def test_a_field_of_another_operation_is_refused(base: dict[str, Any], field: str) -> None:
     assert f"{field}: unknown field" in invalid({**base, field: "x"})
+
+
+@pytest.mark.parametrize("operation", sorted(ALL.keys() - {"recover"}))
+def test_only_a_recovery_names_another_operation(operation: str) -> None:
+    assert "operation_id: unknown field" in invalid({**ALL[operation], "operation_id": "x"})
 
 
 @EACH
@@ -130,6 +165,7 @@ def test_what_every_operation_takes(base: dict[str, Any]) -> None:
     )
 
 
-def test_a_sweep_takes_no_if_release_and_no_stage() -> None:
-    for field, value in (("if_release", 1), ("stage", "dev")):
-        assert f"{field}: unknown field" in invalid({**SWEEP, field: value})
+@pytest.mark.parametrize("base", [SWEEP, RECOVER], ids=["sweep", "recover"])
+@pytest.mark.parametrize(("field", "value"), [("if_release", 1), ("stage", "dev")])
+def test_what_is_of_no_stage_takes_no_stage_and_no_if_release(base: dict[str, Any], field: str, value: object) -> None:
+    assert f"{field}: unknown field" in invalid({**base, field: value})

@@ -108,6 +108,9 @@ def written() -> Attributes:
     journal.record_release(converging, RELEASE, new=True, published=published, give_back=frozenset())
     journal.record_moved(converging, {ARN: "revision"})
     journal.record_progress(converging, "plans/y.json")
+    journal.take_over(converging, "recover-op-2")
+    journal.note_failed_recovery(converging)
+    journal.note_look(converging)
     journal.record_failure(converging, Refusal(Code.DRIFTED, ""), calls_ended=True, moved={})
     journal.commit(converging, stage, movement, None)
     for end in (Succeeded({}), Failed("Locked", {})):

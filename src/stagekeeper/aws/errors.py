@@ -40,7 +40,15 @@ class NotThere(CallFailed):
 #: Nothing reached AWS in these: safe to say that nothing happened.
 _NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ParamValidationError)
 
-THROTTLES = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded"})
+THROTTLES = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
 
 
 def error_code(error: ClientError) -> str:

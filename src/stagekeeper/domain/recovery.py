@@ -65,6 +65,18 @@ def is_look_due(looked_at: float | None, now: float) -> bool:
     return looked_at is None or now - looked_at >= LOOK_INTERVAL
 
 
+def is_to_be_followed(record: OperationRecord, error: str) -> bool:
+    """Whether another worker goes on where one was cut off: what only goes forward does not stop because a process died.
+
+    ``error`` is Step Functions' name for it: Lambda's and its own for a worker that died, else that of a worker's exception.
+    """
+    died = error.startswith(("Lambda.", "Runtime.", "Sandbox.", "States."))
+    only_forward = record.status is Status.COMMITTED or (
+        record.status is Status.CONVERGING and record.kind in (OperationKind.TEARDOWN, OperationKind.SWEEP)
+    )
+    return died and only_forward and record.end is None and record.recoveries < MAX_RECOVERIES
+
+
 @dataclass(frozen=True, slots=True)
 class EndUnbegun:
     """Nothing was done: it ends as refused."""

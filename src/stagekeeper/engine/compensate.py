@@ -18,6 +18,7 @@ from stagekeeper.domain.model import FunctionArn, Movement, ServedAlias, Stage, 
 from stagekeeper.domain.operation import OperationKind, Phase, Status, seconds_until_calls_ended
 from stagekeeper.domain.plan import Move
 from stagekeeper.domain.record import Carrier, OperationRecord
+from stagekeeper.domain.recovery import is_to_be_followed
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.engine import sweep, teardown
 from stagekeeper.engine.alias_look import SHIFT_PATIENCE, look
@@ -64,6 +65,8 @@ def compensate(deps: Deps, carrier: Carrier, cut_off: CutOff | None) -> Step:
     if record.execution != carrier.execution and record.end is None:
         # A recovery carries it: this execution was redriven, and ends as that one makes it end.
         return Wait(_LOOK_AGAIN)
+    if cut_off is not None and is_to_be_followed(record, cut_off.error):
+        return resume(deps.journal.take_over(record, carrier.execution))
     match record.status:
         case Status.PLANNED:
             return close(deps, record, Status.REFUSED, failed(internal, record.operation_id))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 from stagekeeper.aws.clock import Clock
+from stagekeeper.aws.errors import Unanswered
 from stagekeeper.aws.journal import Journal
 from stagekeeper.domain.operation import MANDATE_INTERVAL
 from stagekeeper.domain.record import OperationRecord
+
+
+_ATTEMPTS = 5
 
 
 class Mandate:
@@ -17,23 +22,27 @@ class Mandate:
         self._journal = journal
         self._clock = clock
         self._record = record
-        self._checked_at = clock.now()
+        # Not since its phase began: the answer to that may have come late.
+        self._checked_at = -math.inf
         self._guard = threading.Lock()
 
     def check(self) -> None:
-        """For calls that AWS itself makes conditional (RevisionId). Raises Superseded."""
+        """For calls that AWS itself makes conditional (RevisionId). Raises Superseded and CallFailed."""
         with self._guard:
             if self._clock.now() - self._checked_at < MANDATE_INTERVAL:
                 return
             self._read()
 
     def check_now(self) -> None:
-        """For calls that AWS would do at any time: CreateAlias, DeleteAlias. Raises Superseded."""
+        """For calls that AWS would do at any time: CreateAlias, DeleteAlias. Raises Superseded and CallFailed."""
         with self._guard:
             self._read()
 
     def _read(self) -> None:
-        # The time before the question: an answer that took long is as old as its question.
-        asked_at = self._clock.now()
-        self._journal.check_mandate(self._record)
-        self._checked_at = asked_at
+        for _ in range(_ATTEMPTS):
+            # The time before the question: an answer that took long is as old as its question, and too old to act on.
+            self._checked_at = self._clock.now()
+            self._journal.check_mandate(self._record)
+            if self._clock.now() - self._checked_at < MANDATE_INTERVAL:
+                return
+        raise Unanswered(f"checking the mandate of operation {self._record.operation_id}", "answers come too late to act on")

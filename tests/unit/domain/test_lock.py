@@ -57,6 +57,7 @@ NEEDS: list[tuple[OperationKind, str | None, set[str]]] = [
     (OperationKind.SWEEP, None, {COLLECT}),
     (OperationKind.VERIFY, "dev", set()),
     (OperationKind.VERIFY, None, set()),
+    (OperationKind.RECOVER, None, set()),
 ]
 
 

@@ -5,9 +5,10 @@ Must not know what any operation should do.
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
@@ -55,6 +56,8 @@ class Execution:
     cause: dict[str, Any] = field(default_factory=dict)
     #: Each state is delivered this often, and only the last answer counts: StepFunctions delivers at least once.
     deliveries: int = 1
+    #: Called when the task that is being delivered has come back to nobody: Step Functions gave it up before.
+    when_late: Callable[[], object] | None = None
 
     def __post_init__(self) -> None:
         self._walk = Walk(MACHINE, self.name, self.request, self._sleep)
@@ -100,6 +103,13 @@ class Execution:
             self.step()
         return self
 
+    def twin(self) -> Execution:
+        """The same execution once more, at the same state: for one that goes on while a task of this one is still at work."""
+        twin = replace(self, visited=[*self.visited], answers=[*self.answers])
+        twin._walk = copy.copy(self._walk)
+        twin._walk.visited, twin._walk.variables = [*self.path], {**self._walk.variables}
+        return twin
+
     def stop(self) -> None:
         """Somebody stops the execution. A worker of it is not told."""
         self._walk.state, self.error = None, "ABORTED"
@@ -131,11 +141,20 @@ class Execution:
         """As Lambda: an exception arrives under its class's name, and a dead process at once."""
         answer: dict[str, Any] = {}
         try:
-            for _ in range(self.deliveries):
-                answer = self.deliver(state, payload)
+            try:
+                for _ in range(self.deliveries):
+                    answer = self.deliver(state, payload)
+            finally:
+                if self.when_late is not None:
+                    self.when_late()
+            if self.world.wire.probe is not None:
+                self.world.wire.probe(None)
         except Died:
             self.world.wire.mend()
-            raise TaskFailed("Runtime.ExitError", "the worker died") from None
+            if self.world.wire.death is None:
+                self.stop()
+                raise
+            raise TaskFailed(self.world.wire.death, "the worker died") from None
         except CallFailed as error:
             raise TaskFailed(type(error).__name__, str(error)) from error
         except Exception as error:  # the handlers give it this name
@@ -188,11 +207,11 @@ class Execution:
     def _parsed(self) -> Request | Refusal:
         return parse(self.request, self.world.read_document)
 
-    def fail_state(self, state: str) -> None:
-        """Lambda tells at once that the worker's process is gone; calls of it may still be under way."""
+    def fail_state(self, state: str, error: str = "Runtime.ExitError") -> None:
+        """The worker is given up: its process is gone, or its time is over; calls of it may still be under way."""
 
         def gone(_: str, __: Any) -> Any:
-            raise TaskFailed("Runtime.ExitError", "the worker died")
+            raise TaskFailed(error, "the worker died")
 
         assert self.state == state, f"{self.name} is about to enter {self.state}"
         self._enter(gone)

@@ -56,6 +56,8 @@ class Sent:
 
 
 Matches = Callable[[Sent], bool]
+#: Told of every request just before it is sent, and (None) of every task that is done but has not answered yet.
+Probe = Callable[[Sent | None], object]
 
 
 @dataclass
@@ -78,6 +80,9 @@ class Wire:
         self._dead = False
         self._guard = threading.Lock()
         self._due = threading.local()
+        self.probe: Probe | None = None
+        #: How Step Functions hears of a worker that died; None if the whole execution is gone.
+        self.death: str | None = "Runtime.ExitError"
 
     def tap(self, client: BaseClient) -> None:
         service = client.meta.service_model.service_id.hyphenize()
@@ -92,6 +97,9 @@ class Wire:
         sent = Sent(event_name.removeprefix("before-send."), str(request.url), _text(request.body))
         with self._guard:
             self.sent.append(sent)
+        if self.probe is not None:
+            self.probe(sent)
+        with self._guard:
             met = [rule for rule in self._rules if _meets(rule, sent)]
         self._due.after = [rule.act for rule in met if rule.after]
         for rule in met:

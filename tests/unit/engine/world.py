@@ -11,7 +11,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -34,7 +34,7 @@ from stagekeeper.engine.recover import notice
 from tests.fake import FakeClock, FakeLambda, FakeStepFunctions
 from tests.fake.store import Store as LambdaStore
 
-from .direct_dynamodb import shorten
+from .direct_dynamodb import all_items, shorten
 from .execution import Execution
 from .wire import Wire
 
@@ -115,8 +115,12 @@ class World:
         self.clock = TickingClock(self.moments)
         self.wire = Wire()
         #: What Step Functions knows of the executions, and those that the product started and nobody ran yet.
-        self.executions = FakeStepFunctions(REGION, clock=self.moments, on_start=self._note_start)
+        self.executions = FakeStepFunctions(
+            REGION, clock=self.moments, machine="stagekeeper-operation", on_start=self._note_start
+        )
         self._known: dict[str, Execution] = {}
+        #: What Lambda held before the last change of it, for a test of stale reads that notes it.
+        self.before_last_change: LambdaStore | None = None
         self._started: list[Execution] = []
         self.fake = FakeLambda(REGION, clock=self.moments, objects=self._object, **self.fake_options)
         # The tests' own clients are not tapped, so all accounts share them.
@@ -131,13 +135,11 @@ class World:
             self._restore(self.saved)
 
     def save(self) -> Saved:
-        return Saved(self.names, self.operations, self.moments.now, list(self.items().values()), deepcopy(_bare(self.fake)))
+        return Saved(self.names, self.operations, self.moments.now, list(self.items().values()), deepcopy(self.fake.held()))
 
     def _restore(self, saved: Saved) -> None:
         self.names, self.operations, self.moments.now = saved.names, saved.operations, saved.now
-        store, here = deepcopy(saved.store), self.fake._store
-        for name in ("functions", "mappings", "mappings_end", "last_numbers", "_revisions"):
-            setattr(here, name, getattr(store, name))
+        self.fake.hold(deepcopy(saved.store))
         requests = [{"PutRequest": {"Item": item}} for item in saved.items]
         for start in range(0, len(requests), 25):
             self._dynamodb.batch_write_item(RequestItems={self.table: requests[start : start + 25]})  # type: ignore[dict-item]
@@ -248,6 +250,11 @@ class World:
             ran[-1].run()
         return ran
 
+    def begun(self) -> list[Execution]:
+        """Those that the product started since, which the test runs itself (or does not)."""
+        begun, self._started = self._started, []
+        return begun
+
     def notice(self, name: str) -> list[Execution]:
         """EventBridge tells that the execution of this operation ended; the recoveries that this began, run to their ends."""
         notice(self.deps, OperationId(name))
@@ -271,6 +278,10 @@ class World:
     def put_item(self, item: dict[str, Any]) -> None:
         """Write into the state table behind the product's back."""
         self._dynamodb.put_item(TableName=self.table, Item=item)
+
+    def forget_operation(self, name: str) -> None:
+        """Take an operation's record away: nothing but its place in the lock is left of it."""
+        self._dynamodb.delete_item(TableName=self.table, Key={"pk": f"OPERATION#{name}", "sk": "OPERATION"})
 
     def put_items(self, written: Sequence[Mapping[str, Any]]) -> None:
         """Many at once."""
@@ -306,10 +317,7 @@ class World:
 
     def items(self) -> dict[tuple[str, str], dict[str, Any]]:
         """Every item of the table by its key."""
-        found: dict[tuple[str, str], dict[str, Any]] = {}
-        for page in self._dynamodb.get_paginator("scan").paginate(TableName=self.table, ConsistentRead=True):
-            found.update({(str(item["pk"]), str(item["sk"])): dict(item) for item in page["Items"]})
-        return found
+        return {(item["pk"], item["sk"]): item for item in all_items(self._dynamodb, self.table)}
 
     def lasting(self, operation: str) -> dict[tuple[str, str], dict[str, Any]]:
         """All items but those a refused operation may change: its own record, the lock, and what S3 objects hashed to."""
@@ -377,12 +385,6 @@ def _s3_client() -> S3Client:
 # Making a client takes longer than anything that a test does with it.
 _own_dynamodb = functools.cache(_dynamodb_client)
 _own_s3 = functools.cache(_s3_client)
-
-
-def _bare(fake: FakeLambda) -> LambdaStore:
-    """What the fake holds, without its clock (which is each world's own)."""
-    held = fake._store
-    return replace(held, clock=float)
 
 
 def lambda_name(name: str) -> str:

@@ -143,6 +143,17 @@ def _image(params: Params) -> Needs:
     yield Need("ecr:BatchGetImage", repository)
 
 
+# Step Functions. Starting is authorised against the state machine, everything about an execution against its own ARN.
+
+
+def _start_execution(params: Params) -> Needs:
+    yield Need("states:StartExecution", params["stateMachineArn"])
+
+
+def _describe_execution(params: Params) -> Needs:
+    yield Need("states:DescribeExecution", params["executionArn"])
+
+
 _RULES: Final[Mapping[str, Callable[[Params], Needs]]] = {
     **{
         f"lambda.{operation}": _on_function(operation)
@@ -172,4 +183,6 @@ _RULES: Final[Mapping[str, Callable[[Params], Needs]]] = {
     "dynamodb.BatchGetItem": _batch_get,
     "dynamodb.TransactWriteItems": _transaction,
     "ecr.BatchGetImage": _image,
+    "sfn.DescribeExecution": _describe_execution,
+    "sfn.StartExecution": _start_execution,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from moto import mock_aws
 
-from .handlers import load_definition, roles_of_states
+from .handlers import load_definition, roles_of_handlers
 from .policies import Grant, grants
 from .recorder import Call
 from .stories import PARAMETERS, needed
@@ -25,8 +25,8 @@ def granted(stack: Stack) -> list[Grant]:
 
 @pytest.fixture(scope="package")
 def roles(stack: Stack) -> dict[str, str]:
-    """State -> its handler's role."""
-    return roles_of_states(stack.template, load_definition())
+    """State, or what a rule calls -> its handler's role."""
+    return roles_of_handlers(stack.template, load_definition())
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The states of the state machine and the roles that their handlers have, by template.yaml and the definition."""
+"""The handlers, by the states of the state machine and what rules call, and their roles, by template.yaml and the definition."""
 
 from __future__ import annotations
 
@@ -35,7 +35,15 @@ def roles_of_functions(template: Template) -> dict[str, str]:
     return {name: str(each["Properties"]["Role"]["GetAtt"]).removesuffix(".Arn") for name, each in functions.items()}
 
 
-def roles_of_states(template: Template, definition: Definition) -> dict[str, str]:
-    """State -> the role of its handler."""
+def functions_of_rules(template: Template) -> dict[str, str]:
+    """What EventBridge calls, named as states are -> the function."""
+    rules = of_type(template, "AWS::Events::Rule").values()
+    called = [str(target["Arn"]["GetAtt"]).removesuffix(".Arn") for rule in rules for target in rule["Properties"]["Targets"]]
+    return {function.removesuffix("Function"): function for function in called}
+
+
+def roles_of_handlers(template: Template, definition: Definition) -> dict[str, str]:
+    """State, or what a rule calls -> the role of its handler."""
     roles = roles_of_functions(template)
-    return {state: roles[function] for state, function in functions_of_states(template, definition).items()}
+    handlers = {**functions_of_states(template, definition), **functions_of_rules(template)}
+    return {state: roles[function] for state, function in handlers.items()}

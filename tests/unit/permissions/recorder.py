@@ -15,7 +15,9 @@ from typing import Any
 from botocore.client import BaseClient
 from botocore.model import OperationModel
 
+from stagekeeper.domain.model import OperationId
 from stagekeeper.engine.deps import Deps
+from stagekeeper.engine.recover import notice
 from tests.unit.engine.execution import Execution
 from tests.unit.engine.wire import Wire
 from tests.unit.engine.world import Saved, World
@@ -29,7 +31,7 @@ TABLE, BUCKET = "StateTable", "ArtifactBucket"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What the handler of a state needed for one of its requests."""
+    """What the handler of a state, or of a rule, needed for one of its requests."""
 
     state: str
     need: Need
@@ -109,6 +111,15 @@ class RecordedWorld(World):
         self.recorder = Recorder(self._story, {self.table: TABLE, self.bucket: BUCKET})
         self.wire = _ListeningWire(self.recorder)
         return replace(super()._deps(), pass_roles=self._pass_roles)
+
+    def notice(self, name: str) -> list[Execution]:
+        self.begin_recoveries(name)
+        return self.run_started()
+
+    def begin_recoveries(self, name: str) -> None:
+        """As ``notice``, but those that this began are the story's to run."""
+        with self.recorder.running("Notice"):
+            notice(self.deps, OperationId(name))
 
     def execution_of(self, name: str, request: dict[str, Any]) -> Execution:
         return _RecordedExecution(self, name, request)

@@ -336,6 +336,60 @@ def fail_to_tear_down(world: RecordedWorld) -> None:
     told(world.begin({"operation": "teardown", "stage": "prod"}).run(), "NeedsAttention")
 
 
+# Executions that die.
+
+
+@story("one two")
+def notice_that_executions_died(world: RecordedWorld) -> None:
+    """At every point of a deploy; one ended properly, and of one the first recovery dies as well."""
+    for state, outcome in (("Plan", "Internal"), ("Publish", "Compensated"), ("Move", "Compensated"), ("Commit", "succeeded")):
+        told(_noticed(world, deploy_of("prod", world.wishes(f"until {state}")), state), outcome)
+    told(_noticed(world, deploy_of("prod", world.wishes("dropping", "a")), "CleanUp"))
+    back = _die(world, {"operation": "rollback", "stage": "prod"}, "Move")
+    world.begin_recoveries(back.name)
+    world.begun()[0].stop()
+    told(world.notice(back.name)[0], "Compensated")
+    if world.notice(back.name):
+        raise AssertionError("an operation that had ended was recovered")
+
+
+@story("one two")
+def find_dead_operations_in_the_way(world: RecordedWorld) -> None:
+    """Of one there is nothing left but its place in the lock."""
+    back = {"operation": "rollback", "stage": "prod"}
+    _die(world, back, "Move")
+    told(world.begin({"operation": "sweep", "mode": "delete"}).run())
+    _die(world, back, "Move")
+    told(world.begin({**back, "lock_wait_seconds": 0}).run(), "Locked")
+    told(world.run_started()[0], "Compensated")
+    forgotten = _die(world, back, "Move")
+    world.forget_operation(forgotten.name)
+    told(world.begin(back).run())
+
+
+@story("one two")
+def recover_by_hand(world: RecordedWorld) -> None:
+    _die(world, {"operation": "rollback", "stage": "prod"}, "Move")
+    ask(world, "recover", stage=None)
+    one = _die(world, {"operation": "rollback", "stage": "prod"}, "Move")
+    ask(world, "recover", stage=None, operation_id=one.name)
+    forgotten = _die(world, {"operation": "rollback", "stage": "prod"}, "Move")
+    world.forget_operation(forgotten.name)
+    ask(world, "recover", stage=None, service="orders", outcome="unchanged")
+    ask(world, "recover", stage=None, service="nobody", outcome="ServiceNotFound")
+
+
+def _die(world: RecordedWorld, request: Mapping[str, Any], state: str) -> Execution:
+    running = world.begin(request).run_to(state)
+    running.stop()
+    return running
+
+
+def _noticed(world: RecordedWorld, request: Mapping[str, Any], state: str) -> Execution:
+    (recovery,) = world.notice(_die(world, request, state).name)
+    return recovery
+
+
 # What stories arrange.
 
 

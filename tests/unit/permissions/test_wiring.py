@@ -14,7 +14,7 @@ import pytest
 from . import wiring
 from .handlers import load_definition
 from .reasons import WITHOUT_RESOURCES
-from .template import ROOT, Stack, load, of_type
+from .template import ACCOUNT, REGION, ROOT, Stack, load, of_type
 
 Check = Callable[[Stack], Iterator[str]]
 
@@ -71,6 +71,8 @@ INVOKED = "                  - !GetAtt MoveFunction.Arn\n"
             "Action: [ec2:DescribeSecurityGroups, ec2:DescribeSubnets]",
             "ec2:DescribeVpcs is not granted on",
         ),
+        ("rules", "      SourceArn: !GetAtt ExecutionEnds.Arn\n", "", "rule ExecutionEnds calls .*NoticeFunction, but no"),
+        ("rules", "      SourceArn: !GetAtt ExecutionEnds.Arn\n", "", "permission ExecutionEndsPermission has no SourceArn"),
         ("events", "      Handler: stagekeeper.handlers.lock.handler\n", "      Events: {}\n", "LockFunction has Events"),
     ],
 )  # fmt: skip
@@ -96,6 +98,28 @@ def test_a_state_that_calls_something_new_is_seen(state: dict[str, Any], sentenc
     told = "\n".join(wiring.of_machine(Stack(template), definition))
 
     assert sentence in told
+
+
+# What the rule of this project listens to.
+
+
+def test_the_rule_is_told_of_our_machines_executions_that_end_without_success_and_of_no_others(stack: Stack) -> None:
+    (rule,) = of_type(stack.template, "AWS::Events::Rule").values()
+
+    assert stack.value(rule["Properties"]["EventPattern"]) == {
+        "source": ["aws.states"],
+        "detail-type": ["Step Functions Execution Status Change"],
+        "detail": {"stateMachineArn": [stack.arn("Operation")], "status": ["FAILED", "TIMED_OUT", "ABORTED"]},
+    }
+    assert [stack.value(target["Arn"]) for target in rule["Properties"]["Targets"]] == [stack.arn("NoticeFunction")]
+
+
+def test_handlers_know_the_machine_by_the_name_that_it_has(stack: Stack) -> None:
+    """They could not refer to it, since it refers to them; and what is granted on its executions is by this name too."""
+    machine = stack.value(stack.template["Resources"]["Operation"]["Properties"]["Name"])
+    told = stack.value(stack.template["Globals"]["Function"]["Environment"]["Variables"]["STATE_MACHINE_ARN"])
+
+    assert told == f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{machine}"
 
 
 # Rules and schedules: as they must look.

@@ -1,0 +1,74 @@
+"""Wherever an operation is hit, its stage serves entirely the old or entirely the new release in the end.
+
+Every request of every operation, with every fault. See ``points`` for how, ``faults`` for what, and ``accounts`` for what
+must hold afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.unit.engine.execution import Execution
+from tests.unit.engine.world import World
+
+from .accounts import Account, check, look
+from .cases import CASES, Case
+from .faults import ANSWERS, DISTINCT_DEATHS, EVERYTHING, HEARD_LATE, LATE, LATE_AND_RECOVERED
+from .points import Fault, try_every_point
+
+#: ``make crash`` tries everything at every size.
+THOROUGH = os.environ.get("CRASH_POINTS") == "all"
+FAULTS: dict[int, tuple[Fault, ...]] = {
+    1: EVERYTHING if THOROUGH else (*DISTINCT_DEATHS, *ANSWERS, LATE_AND_RECOVERED, HEARD_LATE),
+    3: EVERYTHING if THOROUGH else (*DISTINCT_DEATHS, LATE),
+    20: EVERYTHING if THOROUGH else DISTINCT_DEATHS[-1:],
+}
+
+
+@pytest.mark.parametrize("size", FAULTS, ids=lambda size: f"{size} functions")
+@pytest.mark.parametrize("name", CASES)
+def test_an_operation_that_is_hit_anywhere_ends_old_or_new(
+    name: str, size: int, record_property: Callable[[str, Any], None]
+) -> None:
+    case = CASES[name]
+    saved = case.save(size)
+    before, wanted = _ends(case, saved)
+    world = World(saved=saved)
+    execution = world.begin(case.request(world), "it")
+
+    tally = try_every_point(execution, FAULTS[size], lambda hit: conclude(case, hit, before, wanted))
+
+    world.close()
+    count = sum(tally.points.values())
+    record_property(f"crash points of {name}, {size} function{'' if size == 1 else 's'}", count)
+    assert not tally.failures, f"{len(tally.failures)} of {count} points:\n\n" + "\n\n".join(tally.failures[:5])
+    assert count > 10
+
+
+def _ends(case: Case, saved: Any) -> tuple[Account, Account]:
+    """The account before the operation, and after it if nothing happens."""
+    world = World(saved=saved)
+    before = look(world)
+    done = world.begin(case.request(world), "it").run()
+    assert done.error is None, done.cause
+    wanted = look(world)
+    world.close()
+    return before, wanted
+
+
+def conclude(case: Case, execution: Execution, before: Account, wanted: Account) -> None:
+    """What would happen by itself now happens; then everything is as it must be, and stays so."""
+    world = execution.world
+    world.notice(execution.name)
+    status = check(execution, before, wanted)
+    if status == "committed" and case.goes_on_later:
+        assert world.begin(case.request(world), "later").run().error is None
+    if status in ("committed", "ended"):
+        assert look(world).versions == wanted.versions
+    items, aws = world.items(), world.fake.state(revisions=True)
+    assert world.notice(execution.name) == [], "an operation that has ended was recovered"
+    assert (world.items(), world.fake.state(revisions=True)) == (items, aws)

@@ -1,0 +1,342 @@
+"""Random histories: whatever several actors, faults and hand-made changes do in whatever order, the story stays true.
+
+``STAGEKEEPER_HISTORIES`` is the number of histories (each of 40 steps); without a ``STAGEKEEPER_SEED`` they are the same on
+every machine.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from moto import mock_aws
+
+from tests.fake.errors import AwsError
+from tests.unit.engine.execution import Execution
+from tests.unit.engine.world import Saved, World, lambda_name
+
+from . import mishaps
+from .mishaps import Mishap
+from .play import Play
+from .reality import Aws
+from .story import Line, StageStory, Story
+
+STEPS = 40
+HISTORIES = int(os.environ.get("STAGEKEEPER_HISTORIES", "60"))
+SEED = os.environ.get("STAGEKEEPER_SEED")
+
+STAGES = ("prod", "dev", "qa")
+FUNCTIONS = "abcd"
+#: Old and new code; few enough to meet the same content again and again.
+TEXTS = ("one", "two", "three", "four")
+
+#: Everything is drawn as plain numbers, so that what may be drawn never depends on what happened.
+stages = st.integers(0, 2).map(STAGES.__getitem__)
+functions = st.sampled_from(FUNCTIONS)
+some = st.integers(0, 11)
+nth = st.integers(1, 12)
+yes_or_no = st.booleans()
+#: Per function: left out, some code, new code, or what $LATEST holds.
+parts = st.fixed_dictionaries({f: st.sampled_from(("out", *TEXTS, *TEXTS, "new", "as it is")) for f in FUNCTIONS})
+drift = st.sampled_from(({}, {}, {"on_drift": "overwrite"}))
+#: That the stage is where its actor believes it is: not asked, right, or wrong.
+#: How far an operation gets before anything else happens: so many states, or to its end.
+far = st.sampled_from((0, 1, 2, 3, 4, 5, 99, 99, 99))
+belief = st.sampled_from(("", "", "", "right", "wrong"))
+
+
+def _base() -> Saved:
+    """A service that has been used: prod was on r1 and is on r2, dev is on r2."""
+    world = World(tuple(FUNCTIONS))
+    for stage, text in (("prod", "one"), ("prod", "two"), ("dev", "two")):
+        done = world.deploy(stage, {f: _part(world, f, text) for f in "abc"})
+        assert done.outcome == "succeeded", done.cause
+    saved = world.save()
+    world.close()
+    return saved
+
+
+def _part(world: World, function: str, text: str, memory: int = 128) -> dict[str, Any]:
+    """One function of a deploy. Only ``a`` is configured: what was given once must be given always."""
+    return world.wish(function, None if text == "as it is" else text, **({"MemorySize": memory} if function == "a" else {}))
+
+
+def _beginning(world: World) -> Story:
+    """What the story is at that point."""
+    aws, story = Aws.of(world), Story()
+    for number, text in ((1, "one"), (2, "two")):
+        story.releases[number] = {f: aws.versions[f][number] for f in "abc"}
+        assert text
+    serves = dict.fromkeys("abc", 2)
+    story.stages["prod"] = StageStory(2, [1], dict(serves), reached={1, 2}, reached_versions=set(serves.items()))
+    story.stages["dev"] = StageStory(2, [], dict(serves), reached={2}, reached_versions=set(serves.items()))
+    story.ledgers["prod"] = [Line(None, 1, "deploy", "op-1"), Line(1, 2, "deploy", "op-2")]
+    story.ledgers["dev"] = [Line(None, 2, "deploy", "op-3")]
+    story.aliases = dict(aws.aliases)
+    story.published_at = dict.fromkeys(((f, n) for f in "abc" for n in (1, 2)), world.moments.now - 5)
+    return story
+
+
+class Histories(RuleBasedStateMachine):
+    """Actors, faults and hands. Each rule counts as a step only if there was something for it to do."""
+
+    base: ClassVar[Saved]
+    taken: ClassVar[Counter[str]] = Counter()
+    outcomes: ClassVar[Counter[str]] = Counter()
+    happened: ClassVar[Counter[str]] = Counter()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.play = Play(self.base, Story())
+        self.play.story = _beginning(self.play.world)
+        self.new = 0
+
+    def did(self, what: str) -> None:
+        self.taken[what] += 1
+
+    # Operations begin.
+
+    def _begin(self, request: dict[str, Any], far: int, believed: str = "") -> None:
+        if believed:
+            stage = self.play.story.stages.get(request.get("stage", ""))
+            number = stage.release if stage is not None and stage.release is not None else 1
+            request["if_release"] = number if believed == "right" else number + 1
+        execution = self.play.begin(request)
+        self.did(request["operation"])
+        self._go_on(execution, far)
+
+    @rule(far=far, stage=stages, wanted=parts, memory=st.sampled_from((128, 256)), how=drift, believed=belief, way=some)
+    def deploy(
+        self, far: int, stage: str, wanted: dict[str, str], memory: int, how: dict[str, str], believed: str, way: int
+    ) -> None:
+        self.new += 1
+        texts = {f: f"new {self.new}" if text == "new" else text for f, text in wanted.items() if text != "out"}
+        asked = {f: _part(self.play.world, f, text, memory) for f, text in (texts or {"b": "one"}).items()}
+        request: dict[str, Any] = {"operation": "deploy", "functions": asked, **how}
+        if way:
+            request["stage"] = stage
+            request["partial"] = way > 9
+        self._begin(request, far, believed if way else "")
+
+    @rule(far=far, stage=stages, to=some, how=drift, believed=belief)
+    def rollback(self, far: int, stage: str, to: int, how: dict[str, str], believed: str) -> None:
+        choices: list[dict[str, Any]] = [{}] * 6 + [{"to": {"steps": 1}}, {"to": {"steps": 2}}]
+        choices += [{"to": {"release": n}} for n in (1, 2, 3, 4)]
+        self._begin({"operation": "rollback", "stage": stage, **choices[to], **how}, far, believed)
+
+    @rule(far=far, stage=stages, other=stages, to=some, how=drift, believed=belief)
+    def reset(self, far: int, stage: str, other: str, to: int, how: dict[str, str], believed: str) -> None:
+        where = {"release": to + 1} if to < 6 else {"stage": other}
+        self._begin({"operation": "reset", "stage": stage, "to": where, **how}, far, believed)
+
+    @rule(far=far, stage=stages, other=stages)
+    def clone(self, far: int, stage: str, other: str) -> None:
+        self._begin({"operation": "clone", "stage": stage, "from": {"stage": other}}, far)
+
+    @rule(far=far, stage=stages, confirmed=yes_or_no, believed=belief)
+    def tear_down(self, far: int, stage: str, confirmed: bool, believed: str) -> None:
+        self._begin({"operation": "teardown", "stage": stage, **({"confirm": stage} if confirmed else {})}, far, believed)
+
+    @rule(far=far, really=st.sampled_from((True, True, False)), keep=st.sampled_from((None, 0, 0, 1)), depth=st.sampled_from((None, 0, 1)), hours=st.sampled_from((None, 0, 0, 1)))
+    def sweep(self, far: int, really: bool, keep: int | None, depth: int | None, hours: int | None) -> None:
+        given = {"keep": keep, "rollback_depth": depth, "grace_hours": hours}
+        mode = {"mode": "delete"} if really else {}
+        self._begin({"operation": "sweep", **mode, **{name: value for name, value in given.items() if value is not None}}, far)
+
+    @rule(far=far, stage=stages, protected=yes_or_no, believed=belief)
+    def configure(self, far: int, stage: str, protected: bool, believed: str) -> None:
+        self._begin({"operation": "configure", "stage": stage, "settings": {"protected": protected}}, far, believed)
+
+    @rule(far=far, stage=st.sampled_from((None, *STAGES)))
+    def verify(self, far: int, stage: str | None) -> None:
+        self._begin({"operation": "verify", **({} if stage is None else {"stage": stage})}, far)
+
+    @rule(far=far)
+    def recover(self, far: int) -> None:
+        self._begin({"operation": "recover"}, far)
+
+    # Executions go on.
+
+    def _one(self, which: int) -> Execution | None:
+        running = self.play.running
+        return running[which % len(running)] if running else None
+
+    @rule(which=some)
+    def step(self, which: int) -> None:
+        execution = self._one(which)
+        if execution is not None:
+            self.did("step")
+            self.play.step(execution)
+
+    @rule(which=some)
+    def run(self, which: int) -> None:
+        """To its end, or until it waits for somebody."""
+        execution = self._one(which)
+        if execution is None:
+            return
+        self.did("run")
+        self._go_on(execution, 99)
+
+    def _go_on(self, execution: Execution, far: int) -> None:
+        for _ in range(min(far, 25)):
+            if execution.state is None or execution.visited[-3:] == [execution.state] * 3:
+                return
+            self.play.step(execution)
+
+    @rule(which=some)
+    def step_delivered_twice(self, which: int) -> None:
+        execution = self._one(which)
+        if execution is not None:
+            self.did("delivered twice")
+            execution.deliveries = 2
+            self.play.step(execution)
+            execution.deliveries = 1
+
+    @rule(which=some, back=some)
+    def stop(self, which: int, back: int) -> None:
+        execution = self._one(which)
+        if execution is not None:
+            self.did("stop")
+            self.play.stop(execution)
+            if back < 3:
+                self.play.notice(execution, at_once=back < 2)
+
+    @rule(which=some, at_once=yes_or_no)
+    def notice(self, which: int, at_once: bool) -> None:
+        stopped = self.play.stopped
+        if stopped:
+            self.did("notice")
+            self.play.notice(stopped[which % len(stopped)][0], at_once=at_once)
+
+    @rule(which=some)
+    def late_worker(self, which: int) -> None:
+        stopped = self.play.stopped
+        if stopped:
+            self.did("late worker")
+            self.play.late(*stopped[which % len(stopped)])
+
+    @rule(seconds=st.sampled_from((5, 40, 3600, 2 * 86400)))
+    def time_passes(self, seconds: int) -> None:
+        self.did("time")
+        self.play.world.clock.sleep(seconds)
+
+    # Mishaps.
+
+    def _with(self, which: int, arrange: Callable[[Execution], Mishap]) -> None:
+        execution = self._one(which)
+        if execution is None:
+            return
+        mishap = arrange(execution)
+        operation = self.play.operation_of(execution)
+        if operation is not None and not mishap.harmless:
+            operation.disturbed.add(mishap.name)
+        self.did(mishap.name)
+        self.play.step(execution)
+        if mishap.happened:
+            self.happened[mishap.name] += 1
+        elif operation is not None:
+            operation.disturbed.discard(mishap.name)
+
+    @rule(which=some, at=nth, anywhere=yes_or_no, after=yes_or_no)
+    def kill(self, which: int, at: int, anywhere: bool, after: bool) -> None:
+        self._with(which, lambda _: mishaps.killed(self.play.world.wire, at, anywhere=anywhere, after=after))
+
+    @rule(which=some, at=nth, applied=yes_or_no)
+    def lose_an_answer(self, which: int, at: int, applied: bool) -> None:
+        self._with(which, lambda _: mishaps.unanswered(self.play.world.wire, at, applied=applied))
+
+    @rule(which=some, at=st.integers(1, 3), what=st.sampled_from((mishaps.throttled, mishaps.busy, mishaps.touched)))
+    def refuse_for_a_moment(self, which: int, at: int, what: Callable[..., Mishap]) -> None:
+        self._with(which, lambda _: what(self.play.world.wire, at))
+
+    @rule(which=some, at=nth)
+    def throttle_the_table(self, which: int, at: int) -> None:
+        self._with(which, lambda _: mishaps.table_throttled(self.play.world.wire, at))
+
+    @rule(which=some, function=functions)
+    def deny(self, which: int, function: str) -> None:
+        self._with(which, lambda _: mishaps.denied(self.play.world.wire, function))
+
+    # By hand.
+
+    @rule(stage=stages, function=functions, version=some)
+    def move_an_alias(self, stage: str, function: str, version: int) -> None:
+        versions = sorted(self.play.aws().versions[function])
+        if (stage, function) in self.play.story.aliases and versions:
+            self.did("alias moved by hand")
+            number = versions[version % len(versions)]
+            self.play.world.fake.alias(lambda_name(function), stage, str(number))
+            self.play.by_hand(stage, function, number)
+
+    @rule(stage=stages, function=functions)
+    def delete_an_alias(self, stage: str, function: str) -> None:
+        if (stage, function) in self.play.aws().aliases:
+            self.did("alias deleted by hand")
+            self.play.world.fake.quietly("DeleteAlias", FunctionName=lambda_name(function), Name=stage)
+            self.play.by_hand(stage, function, None)
+
+    @rule(stage=stages, function=functions)
+    def touch_an_alias(self, stage: str, function: str) -> None:
+        """Another RevisionId, and nothing else."""
+        version = self.play.aws().aliases.get((stage, function))
+        if version is not None:
+            self.did("alias touched")
+            self.play.world.fake.alias(lambda_name(function), stage, str(version))
+
+    @rule(function=functions)
+    def publish_by_hand(self, function: str) -> None:
+        self.did("published by hand")
+        try:
+            number = self.play.world.fake.publish(lambda_name(function))
+        except AwsError:
+            return  # an update is in progress
+        self.play.published_by_hand(function, int(number))
+
+    @rule(function=functions)
+    def change_latest(self, function: str) -> None:
+        self.new += 1
+        self.did("$LATEST changed by hand")
+        try:
+            self.play.world.fake.update(lambda_name(function), f"by hand {self.new}".encode())
+        except AwsError:
+            return
+        self.play.latest_by_hand(function)
+
+    def teardown(self) -> None:
+        try:
+            if sys.exc_info()[0] is None:
+                self.play.rest()
+                self.play.check_thoroughly()
+        finally:
+            self.play.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _moto() -> Iterator[None]:
+    with mock_aws():
+        yield
+
+
+def test_random_histories_stay_true() -> None:
+    Histories.base = _base()
+    Histories.taken.clear()
+    how = settings(
+        max_examples=HISTORIES,
+        stateful_step_count=STEPS,
+        derandomize=SEED is None,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink) if os.environ.get("STAGEKEEPER_SHRINK") else (Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(Histories if SEED is None else seed(int(SEED))(Histories), settings=how)
+
+    print(f"{Histories.taken.total()} steps: {dict(Histories.taken.most_common())}")  # noqa: T201
+    assert Histories.taken.total() >= HISTORIES * STEPS * 0.7
