@@ -43,7 +43,7 @@ def test_it_keeps_the_lock_and_may_begin_the_next_phase(desk: Desk) -> None:
 
     begun = desk.journal.begin(taken, Phase.MOVE)
 
-    assert (begun.execution, desk.held().keys()) == (RECOVERY, {"op"})
+    assert (begun.execution, list(desk.held())) == (RECOVERY, ["op"])
 
 
 def test_the_dead_execution_does_not_even_read_it_any_more(desk: Desk) -> None:

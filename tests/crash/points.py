@@ -53,6 +53,7 @@ class Point:
     ``changed``: something took effect since the point before. Where nothing did, dying here is dying there.
     """
 
+    number: int
     sent: Sent | None
     changed: bool
 
@@ -84,7 +85,7 @@ def try_every_point(execution: Execution, faults: Sequence[Fault], conclude: Con
     def probe(sent: Sent | None) -> None:
         nonlocal child, seen, changed
         seen += 1
-        point = Point(sent, changed)
+        point = Point(seen, sent, changed)
         # The end of a task is one: what comes next is another worker's.
         changed = sent is None or is_effect(sent)
         if sent is not None and changed and sent.name.startswith("lambda."):

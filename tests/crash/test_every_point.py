@@ -13,20 +13,38 @@ from typing import Any
 import pytest
 
 from tests.unit.engine.execution import Execution
+from tests.unit.engine.wire import Died
 from tests.unit.engine.world import World
 
 from .accounts import Account, check, look
 from .cases import CASES, Case
-from .faults import ANSWERS, DISTINCT_DEATHS, EVERYTHING, HEARD_LATE, LATE, LATE_AND_RECOVERED
-from .points import Fault, try_every_point
+from .faults import (
+    ANSWERS,
+    CAUGHT,
+    DEATHS,
+    EVERYTHING,
+    HEARD_LATE_AND_RECOVERED,
+    LATE,
+    STOPPED,
+    at_an_effect,
+    where,
+    where_something_changed,
+)
+from .points import Fault, is_effect, try_every_point
 
-#: ``make crash`` tries everything at every size.
-THOROUGH = os.environ.get("CRASH_POINTS") == "all"
+#: What is tried at so many functions; ``make crash`` tries everything at each number.
 FAULTS: dict[int, tuple[Fault, ...]] = {
-    1: EVERYTHING if THOROUGH else (*DISTINCT_DEATHS, *ANSWERS, LATE_AND_RECOVERED, HEARD_LATE),
-    3: EVERYTHING if THOROUGH else (*DISTINCT_DEATHS, LATE),
-    20: EVERYTHING if THOROUGH else DISTINCT_DEATHS[-1:],
+    1: (
+        *(where(death, where_something_changed) for death in DEATHS),
+        *ANSWERS,
+        LATE,
+        where(HEARD_LATE_AND_RECOVERED, at_an_effect),
+    ),
+    3: (where(STOPPED, where_something_changed), where(CAUGHT, where_something_changed)),
+    20: (where(STOPPED, lambda point: point.changed and point.number % 3 == 0),),
 }
+if os.environ.get("CRASH_POINTS") == "all":
+    FAULTS = dict.fromkeys(FAULTS, EVERYTHING)
 
 
 @pytest.mark.parametrize("size", FAULTS, ids=lambda size: f"{size} functions")
@@ -58,6 +76,41 @@ def _ends(case: Case, saved: Any) -> tuple[Account, Account]:
     wanted = look(world)
     world.close()
     return before, wanted
+
+
+#: Where the execution is lost that is recovered: in this state, after its first effect on Lambda (its first write, if none).
+LOST_IN = (
+    ("changed deploy", "Publish"),
+    ("changed deploy", "Move"),
+    ("changed deploy", "Commit"),
+    ("deploy of one function more and one less", "CleanUp"),
+    ("deploy of a new stage", "Move"),
+    ("rollback", "Move"),
+    ("teardown of a stage", "TearDown"),
+    ("sweep", "Collect"),
+)
+
+
+@pytest.mark.parametrize(("name", "state"), LOST_IN)
+def test_a_recovery_that_is_hit_anywhere_is_recovered(name: str, state: str, record_property: Callable[[str, Any], None]) -> None:
+    case = CASES[name]
+    saved = case.save(1)
+    before, wanted = _ends(case, saved)
+    world = World(saved=saved)
+    lost = world.begin(case.request(world), "it").run_to(state)
+    world.wire.death = None
+    world.wire.kill(lambda sent: is_effect(sent) and (sent.name.startswith("lambda.") or state == "Commit"), after=True)
+    with pytest.raises(Died):
+        lost.run()
+    recovery = world.recovery_of("it")
+
+    tally = try_every_point(recovery, (CAUGHT, STOPPED), lambda _: conclude(case, lost, before, wanted))
+
+    world.close()
+    count = sum(tally.points.values())
+    record_property(f"crash points of the recovery of a {name} that was lost in {state}", count)
+    assert not tally.failures, f"{len(tally.failures)} of {count} points:\n\n" + "\n\n".join(tally.failures[:5])
+    assert count > 10
 
 
 def conclude(case: Case, execution: Execution, before: Account, wanted: Account) -> None:

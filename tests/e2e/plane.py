@@ -282,7 +282,7 @@ class ControlPlane:
 
     def _put_holder(self, service: str, name: str, slots: Sequence[str]) -> None:
         """Write ``name`` into the lock's item as the only holder, of these slots; as none without any."""
-        new = {"pk": f"SERVICE#{service}", "sk": "LOCK", "schema": 1, "revision": 0, "queue": []}
+        new: dict[str, Any] = {"pk": f"SERVICE#{service}", "sk": "LOCK", "schema": 1, "revision": 0, "queue": []}
         lock = self.item(f"SERVICE#{service}", "LOCK") or new
         entry = {"operation_id": name, "operation": "deploy", "slots": set(slots), "since": 0, "gives_up_at": 0}
         self.put_item({**lock, "holders": {name: entry} if slots else {}, "revision": lock["revision"] + 1})

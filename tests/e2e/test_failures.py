@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from stagekeeper.embedded.deploy import ROOT_KEY
 
 from .conftest import NewService
 from .evidence import look
@@ -205,6 +210,40 @@ def mixed(orders: Service) -> tuple[str, str]:
         assert all(named in blocker for named in (f"{first}:{stage}", "version 2", "version 1"))
         assert last in each.cause["message"]
     return stages
+
+
+def test_a_mixed_stage_is_shown_by_the_board(orders: Service, mixed: tuple[str, str]) -> None:
+    shown = board(orders)
+
+    stages = dict(zip(shown["service"], zip(*(shown[row] for row in (*FUNCTIONS, "serves", "state")), strict=True), strict=True))
+    assert [stages[stage] for stage in mixed] == [("2 (mixed)", "1 (mixed)", "1 (mixed)", "r1", "MIXED")] * 2
+
+
+def board(service: Service) -> dict[str, list[str]]:
+    """The rows of `stagekeeper board`, by their first word."""
+    plane = service.plane
+    known = {"AWS_ACCESS_KEY_ID": ROOT_KEY, "AWS_SECRET_ACCESS_KEY": ROOT_KEY, "AWS_DEFAULT_REGION": plane.region}
+    program = "from stagekeeper.cli.main import app; app()"
+    shown = subprocess.run(  # noqa: S603 - our own command line, no shell
+        [sys.executable, "-c", program, "board", service.name, "--stack", plane.stack],
+        env={"PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": plane.instance.endpoint, **known},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    rows = [[cell.strip() for cell in line.strip("│┃").split("│" if "│" in line else "┃")] for line in shown.splitlines()]
+    return {row[0].split()[0]: row[1:] for row in rows if len(row) > 1}
+
+
+def test_a_sweep_leaves_what_a_mixed_stage_really_serves(orders: Service, mixed: tuple[str, str]) -> None:
+    output = orders.does("sweep", mode="delete", keep=0, rollback_depth=0, grace_hours=0)
+
+    kept = {(entry["function"], entry["version"]) for entry in output["sweep"]["kept"]}
+    # What is served, and what a rollback would put it back on.
+    assert {("first", "2"), ("first", "1"), ("middle", "1"), ("last", "1")} <= kept
+    for stage in mixed:
+        assert orders.says(stage) == {"first": "two", "middle": "one", "last": "one"}
+        orders.assert_agreement(stage)
 
 
 def test_what_cannot_be_put_back_is_on_record_and_a_rollback_returns_to_what_was_served(

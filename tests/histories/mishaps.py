@@ -27,6 +27,13 @@ class Mishap:
         self.happened = True
 
 
+def _between(sent: Sent) -> bool:
+    """What a worker may be held up before for any time: nothing of its own is under way, and nothing is about to be changed on
+    AWS. (Between its last look at the record and such a change it may be held up only so long that recovery waits for it.)"""
+    alone = threading.current_thread() is threading.main_thread()
+    return alone and not (sent.name.startswith("lambda.") and sent.name in MUTATIONS)
+
+
 def _any(_: Sent) -> bool:
     return True
 
@@ -108,12 +115,12 @@ def denied(wire: Wire, function: str) -> Mishap:
 
 
 def overtaken(wire: Wire, nth: int, meanwhile: Callable[[], object]) -> Mishap:
-    """Just before the worker's nth request to the table something else happens, from beginning to end."""
+    """Just before the worker's nth request that changes nothing on AWS something else happens, from beginning to end."""
     mishap = Mishap("overtaken")
 
     def act() -> None:
         mishap.note()
         meanwhile()
 
-    wire.on(_table, act, on_call=nth)
+    wire.on(_between, act, on_call=nth)
     return mishap

@@ -5,7 +5,7 @@ Which operation does what, and when, is the caller's to say. Must not know how t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from tests.unit.engine.execution import Execution
 from tests.unit.engine.wire import Died
 from tests.unit.engine.world import Saved
 
+from . import mishaps
 from .reality import Account, Aws, Item, Record
 from .story import Intent, Line, StageStory, Story
 
@@ -254,9 +255,39 @@ class Play:
             self.world.wire.mend()
         self.look()
 
+    def overtaken(self, execution: Execution, at: int) -> bool:
+        """Its worker is held up before its request to the table of this number; meanwhile it is stopped and recovered. Whether
+        the worker came that far."""
+        state = execution.state
+        assert state is not None
+        if self._subject(execution) is None:
+            self.step(execution)
+            return False
+
+        def meanwhile() -> None:
+            self.stop(execution)
+            notice(self.world.deps, OperationId(self._subject(execution) or ""))
+            self.world.run_started()
+
+        mishap = mishaps.overtaken(self.world.wire, at, meanwhile)
+        self.step(execution, lambda each: self._enter_late(each, state))
+        return mishap.happened
+
+    def _subject(self, execution: Execution) -> str | None:
+        operation = self.operation_of(execution)
+        return None if operation is None else operation.name
+
+    def _enter_late(self, execution: Execution, state: str) -> None:
+        """As ``step``, but a worker of a stopped execution answers nobody."""
+        try:
+            execution.step()
+        finally:
+            if (execution, state) in self.stopped:
+                self.world.cut(execution)
+
     # What somebody does by hand.
 
-    def by_hand(self, stage: str, function: str, version: int | None) -> None:
+    def alias_by_hand(self, stage: str, function: str, version: int | None) -> None:
         """An alias was put on a version, or deleted."""
         if version is None:
             self.story.aliases.pop((stage, function), None)
@@ -485,16 +516,18 @@ class Play:
     def rest(self) -> None:
         """Let everything under way come to its end, recovering what was stopped; then nothing may be left over."""
         for _ in range(_ENOUGH):
-            for execution in list(self.running):
-                self.step(execution)
+            at_work = [execution for execution in self.running if execution.state not in ("Lock", "Collect", "Recover")]
+            for execution in at_work or list(self.running):
+                if execution in self.running:
+                    self.step(execution)
             if not self.running:
                 for execution, _ in self.stopped:
                     self.notice(execution, at_once=False)
-            if not self.running and not self.open():
+            if not self.running:
                 break
-            if not self.running and not self.open_but_stopped():
-                break
+        self._forget_unrecorded()
         if self.open():
+            # Recovered in vain too often: from then on somebody has to ask for it.
             recovery = self.begin({"operation": "recover", "service": "orders"})
             for _ in range(_ENOUGH):
                 if recovery.state is not None:
@@ -502,8 +535,11 @@ class Play:
         still = [(operation.name, operation.kind) for operation in self.open()]
         assert not still, f"these have not ended: {still}, running {[e.name for e in self.running]}"
 
-    def open_but_stopped(self) -> Iterable[Operation]:
-        return [operation for operation in self.open() if operation.stopped]
+    def _forget_unrecorded(self) -> None:
+        """One that was stopped before it was on record has done nothing, and never will."""
+        for operation in self.open():
+            if operation.stopped and self.record.operation(operation.name) is None:
+                operation.over = True
 
     def check_thoroughly(self) -> None:
         """Once nothing is under way."""

@@ -6,20 +6,17 @@ Reads behind the product's back, through no client of its. Must not know what ou
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import boto3
-from botocore.config import Config
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.table import Table
 
-from tests.unit.engine.direct_dynamodb import shorten
 from tests.unit.engine.execution import Execution
 from tests.unit.engine.world import REGION, SERVICE, World, lambda_name
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 #: What a version freezes, as far as these histories change it: the code's digest and the memory.
 Content = tuple[str, int]
@@ -42,13 +39,6 @@ class Account(World):
 def code_digest(name: str, text: str) -> str:
     """Of the code that ``World.upload`` puts into S3."""
     return base64.b64encode(hashlib.sha256(f"{name}: {text}".encode()).digest()).decode()
-
-
-@functools.cache
-def _client() -> DynamoDBClient:
-    client = boto3.resource("dynamodb", region_name=REGION, config=Config(retries={"total_max_attempts": 1})).meta.client
-    shorten(client)
-    return client
 
 
 @dataclass(frozen=True)
@@ -87,9 +77,13 @@ class Record:
 
     world: World
 
+    def _table(self) -> Table:
+        # Straight from moto's own table: by the API this would take longer than all that the product does.
+        return dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].get_table(self.world.table)
+
     def _get(self, partition: str, sort: str) -> Item | None:
-        key = {"pk": partition, "sk": sort}
-        return _client().get_item(TableName=self.world.table, Key=key, ConsistentRead=True).get("Item")
+        found = self._table().get_item(DynamoType({"S": partition}), DynamoType({"S": sort}))
+        return None if found is None else found.to_regular_json()
 
     def stage(self, name: str) -> Item | None:
         return self._get(f"SERVICE#{SERVICE}", f"STAGE#{name}")
@@ -105,13 +99,10 @@ class Record:
 
     def movements(self, stage: str) -> list[Item]:
         """Every line of the ledger, oldest first."""
-        condition = "pk = :pk AND begins_with(sk, :sk)"
-        values: dict[str, Any] = {":pk": f"SERVICE#{SERVICE}", ":sk": f"MOVEMENT#{stage}#"}
-        return list(
-            _client().query(TableName=self.world.table, KeyConditionExpression=condition, ExpressionAttributeValues=values)[
-                "Items"
-            ]
-        )
+        found = []
+        while (line := self.movement(stage, len(found) + 1)) is not None:
+            found.append(line)
+        return found
 
     def release(self, number: int) -> Item | None:
         return self._get(f"SERVICE#{SERVICE}", f"RELEASE#{number:08d}")

@@ -32,10 +32,12 @@ from stagekeeper.domain.model import (
     StageName,
     VersionNumber,
 )
-from stagekeeper.domain.operation import OperationKind
+from stagekeeper.domain.operation import OperationKind, Phase, seconds_until_calls_ended
 from stagekeeper.domain.plan import Unchanged
+from stagekeeper.domain.recovery import LOOK_INTERVAL, MAX_RECOVERIES
 from stagekeeper.domain.refusal import Code, Refusal
-from stagekeeper.engine.report import Subject, planned
+from stagekeeper.engine import recover
+from stagekeeper.engine.report import Recovered, RecoveredOperation, Subject, planned
 from stagekeeper.engine.step import failed
 from stagekeeper.handlers import request as requests
 from stagekeeper.handlers import request_forms as forms
@@ -45,6 +47,9 @@ from .permissions.template import load
 
 TEMPLATE: dict[str, Any] = load()
 EVENTS = {path.name: json.loads(text(path)) for path in (ROOT / "events").glob("*.json")}
+
+STATE_MACHINE: dict[str, Any] = json.loads(text(ROOT / "src/statemachine/operation.asl.json"))
+NUMBERS = ("none", "one", "two", "three", "four", "five", "six")
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -80,10 +85,9 @@ def test_the_warning_about_unqualified_callers_is_on_the_first_page() -> None:
 def test_the_picture_has_every_state_and_no_other() -> None:
     (picture,) = blocks(section(README, "How an operation goes"), "mermaid")
     drawn = set(re.findall(r"\b[A-Z]\w+\b", re.sub(r"\|[^|]*\|", " ", picture.removeprefix("flowchart LR"))))
-    states = json.loads(text(ROOT / "src/statemachine/operation.asl.json"))["States"]
 
     # Every arrow from a task goes by way of Route, which the sentence below the picture says.
-    assert drawn | {"Route"} == set(states)
+    assert drawn | {"Route"} == set(STATE_MACHINE["States"])
 
 
 def test_every_refusal_code_is_explained_in_the_order_of_decision() -> None:
@@ -103,6 +107,7 @@ FIELDS_OF_ALL = set(forms.OfStage.model_fields) | {"operation", "stage"}
         ("teardown", forms.Teardown),
         ("sweep", forms.Sweep),
         ("configure", forms.Configure),
+        ("recover", forms.Recover),
     ],
 )
 def test_every_field_of_an_operation_is_explained(heading: str, model: type[forms.Input]) -> None:
@@ -185,7 +190,7 @@ def test_every_request_of_the_readme_is_one_of_the_events() -> None:
     shown = [json.loads(block) for block in blocks(text(README), "json")]
     inputs = [each for each in shown if "operation" in each and "outcome" not in each]
 
-    assert len(inputs) == 9
+    assert len(inputs) == 10
     for each in inputs:
         assert each in EVENTS.values()
 
@@ -204,6 +209,26 @@ def test_the_output_and_the_cause_that_are_shown_have_the_members_of_the_real_on
     assert set(output) == set(planned(subject, Unchanged(ReleaseNumber(1))).output)
     (cause,) = [each for each in shown if "message" in each]
     assert set(cause) == set(failed(Refusal(Code.LOCKED, ""), OperationId("x")).cause)
+
+
+def test_the_members_of_what_was_recovered_are_the_real_ones() -> None:
+    (told,) = re.findall(r"`recovered`, a list of `\{([^}]*)\}`", section(README, "recover"))
+    line = RecoveredOperation(OperationId("x"), OperationKind.DEPLOY, ServiceName("orders"), None, "")
+    subject = Subject(OperationId("y"), OperationKind.RECOVER, None, None)
+
+    (shown,) = planned(subject, Recovered((line,))).output["recovered"]
+    assert told.split(", ") == list(shown)
+
+
+def test_how_long_a_recovery_waits_is_what_the_rules_say() -> None:
+    death = section(README, "When an execution dies")
+
+    waits = re.findall(r"(\d+) seconds after it moved aliases, (\d+) seconds while it published", death)
+    assert waits == [(str(seconds_until_calls_ended(Phase.MOVE)), str(seconds_until_calls_ended(Phase.PUBLISH)))]
+    assert f"every {LOOK_INTERVAL} seconds" in death
+    assert f"after {NUMBERS[MAX_RECOVERIES]} of one operation" in death
+    assert f"time-out after {NUMBERS[STATE_MACHINE['TimeoutSeconds'] // 3600]} hours" in death
+    assert f"4 more for each {recover._LOOK_AGAIN} seconds" in section(README, "What it costs")
 
 
 def test_the_board_that_is_shown_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:

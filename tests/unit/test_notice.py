@@ -112,7 +112,8 @@ def recovery_of(operation_id: object) -> str:
 
 
 def told(about: dict[str, Any]) -> dict[str, str]:
-    return notice.handler(about, cast("LambdaContext", None))
+    answer: dict[str, str] = notice.handler(about, cast("LambdaContext", None))
+    return answer
 
 
 DEPLOY: Final = json.dumps({"operation": "deploy", "service": "orders", "operation_id": "not-mine"})

@@ -11,7 +11,6 @@ from stagekeeper.aws.journal import Journal
 from stagekeeper.domain.operation import MANDATE_INTERVAL
 from stagekeeper.domain.record import OperationRecord
 
-
 _ATTEMPTS = 5
 
 

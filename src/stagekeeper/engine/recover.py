@@ -43,7 +43,7 @@ from stagekeeper.engine.readable import readable
 from stagekeeper.engine.report import Recovered, RecoveredOperation, Subject, close, ended
 from stagekeeper.engine.step import Go, Step, Wait, failed, resume
 
-#: How often (seconds) whoever recovers by hand looks whether it is done: seldom enough for an execution's 25,000 events of history.
+#: How often (seconds) whoever recovers by hand looks whether it is done. An execution may have 25,000 events of history.
 _LOOK_AGAIN = 8
 
 

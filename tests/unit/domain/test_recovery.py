@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from stagekeeper.domain.converge import AliasSeen
 from stagekeeper.domain.model import FunctionArn, OperationId, VersionNumber
 from stagekeeper.domain.operation import OperationKind, Phase, Status
-from stagekeeper.domain.record import OperationRecord
+from stagekeeper.domain.record import OperationRecord, Succeeded
 from stagekeeper.domain.recovery import (
+    MAX_RECOVERIES,
     EndUnbegun,
     GoForward,
     LookAtAliases,
@@ -22,6 +23,7 @@ from stagekeeper.domain.recovery import (
     all_at_target,
     is_carrier,
     is_look_due,
+    is_to_be_followed,
     recovery_name,
 )
 from tests.adapters.records import RECORD
@@ -187,3 +189,50 @@ def test_without_aliases_to_move_all_are_where_they_are_to_be() -> None:
 @pytest.mark.parametrize(("over", "words"), [(Over("TIMED_OUT"), "ended as TIMED_OUT"), (Over(None), "is not there")])
 def test_an_end_is_told_in_words(over: Over, words: str) -> None:
     assert str(over) == words
+
+
+# A worker that died within an execution that lives.
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "followed"),
+    [
+        (Status.COMMITTED, OperationKind.DEPLOY, True),
+        (Status.COMMITTED, OperationKind.TEARDOWN, True),
+        (Status.CONVERGING, OperationKind.TEARDOWN, True),
+        (Status.CONVERGING, OperationKind.SWEEP, True),
+        (Status.CONVERGING, OperationKind.DEPLOY, False),
+        (Status.CONVERGING, OperationKind.ROLLBACK, False),
+        (Status.COMPENSATING, OperationKind.DEPLOY, False),
+        (Status.PLANNED, OperationKind.SWEEP, False),
+    ],
+)
+def test_only_what_goes_forward_is_followed_by_another_worker(status: Status, kind: OperationKind, followed: bool) -> None:
+    assert is_to_be_followed(died(status, kind), "Runtime.ExitError") is followed
+
+
+@pytest.mark.parametrize(
+    ("error", "followed"),
+    [
+        ("States.Timeout", True),
+        ("Runtime.ExitError", True),
+        ("Sandbox.Timedout", True),
+        ("Lambda.Unknown", True),
+        ("HandlerError", False),
+        ("Unanswered", False),
+        ("CallFailed", False),
+    ],
+)
+def test_a_worker_that_failed_by_itself_would_fail_again(error: str, followed: bool) -> None:
+    assert is_to_be_followed(died(Status.COMMITTED), error) is followed
+
+
+def test_what_has_ended_is_followed_by_nobody() -> None:
+    assert not is_to_be_followed(replace(died(Status.COMMITTED), end=Succeeded({})), "States.Timeout")
+
+
+def test_nobody_is_followed_for_ever() -> None:
+    last, one_too_many = (replace(died(Status.COMMITTED), recoveries=number) for number in (MAX_RECOVERIES - 1, MAX_RECOVERIES))
+
+    assert is_to_be_followed(last, "States.Timeout")
+    assert not is_to_be_followed(one_too_many, "States.Timeout")

@@ -16,6 +16,7 @@ from stagekeeper.domain.operation import Phase
 from stagekeeper.domain.orphans import SweepSettings
 from stagekeeper.domain.recovery import MAX_RECOVERIES
 from stagekeeper.engine.recover import notice
+from tests.unit.pages import README, section, tables
 
 from .conftest import Deployed
 from .execution import Execution
@@ -230,6 +231,24 @@ def test_a_recovery_waits_as_long_as_a_call_may_be_under_way_and_no_longer(
     world.notice("it")
 
     assert at_least <= world.moments.now - began < below
+
+
+@pytest.mark.parametrize(
+    ("position", "cases"),
+    [
+        (0, [("rollback", "Plan")]),
+        (1, [("rollback", "Move"), ("rollback", "Commit"), ("deploy", "CleanUp"), ("sweep", "Collect")]),
+        (2, [("deploy", "Commit"), ("teardown", "TearDown")]),
+    ],
+)
+def test_a_recovery_takes_as_many_transitions_as_the_readme_says(
+    world: World, position: int, cases: list[tuple[str, str]]
+) -> None:
+    (row,) = [row for row in tables(section(README, "What it costs"))[0] if row[0].startswith("recovery of")]
+    for number, (kind, state) in enumerate(cases):
+        stopped(world, kind, state, name=f"it-{number}")
+        (recovery,) = world.notice(f"it-{number}")
+        assert len(recovery.path) == int(row[1].split(", ")[position])
 
 
 # Who notices: the event.

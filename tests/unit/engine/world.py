@@ -255,6 +255,13 @@ class World:
         begun, self._started = self._started, []
         return begun
 
+    def recovery_of(self, name: str) -> Execution:
+        """The recovery that begins when EventBridge tells that the execution of this operation ended. Its steps are not taken."""
+        notice(self.deps, OperationId(name))
+        (recovery,) = self._started
+        self._started.clear()
+        return recovery
+
     def notice(self, name: str) -> list[Execution]:
         """EventBridge tells that the execution of this operation ended; the recoveries that this began, run to their ends."""
         notice(self.deps, OperationId(name))
