@@ -64,7 +64,7 @@ def test_an_operation_that_is_hit_anywhere_ends_old_or_new(
     count = sum(tally.points.values())
     record_property(f"crash points of {name}, {size} function{'' if size == 1 else 's'}", count)
     assert not tally.failures, f"{len(tally.failures)} of {count} points:\n\n" + "\n\n".join(tally.failures[:5])
-    assert count > 10
+    assert count
 
 
 def _ends(case: Case, saved: Any) -> tuple[Account, Account]:
@@ -116,6 +116,7 @@ def test_a_recovery_that_is_hit_anywhere_is_recovered(name: str, state: str, rec
 def conclude(case: Case, execution: Execution, before: Account, wanted: Account) -> None:
     """What would happen by itself now happens; then everything is as it must be, and stays so."""
     world = execution.world
+    world.wire.mend()
     world.notice(execution.name)
     status = check(execution, before, wanted)
     if status == "committed" and case.goes_on_later:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from stagekeeper.domain.lock import Entry, GaveUp, Granted, Waiting, seconds_until_next_ask, slots_for
-from stagekeeper.domain.model import OperationId, ServiceName
+from stagekeeper.domain.model import ServiceName
 from stagekeeper.domain.operation import Status
 from stagekeeper.domain.record import Carrier, OperationRecord
 from stagekeeper.domain.recovery import LOOK_AT
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.engine.deps import Deps
-from stagekeeper.engine.recover import dead_among, look_after
+from stagekeeper.engine.recover import Dead, dead_among, look_after
 from stagekeeper.engine.report import close
 from stagekeeper.engine.step import Go, Step, Wait, failed, resume
 
@@ -38,19 +38,24 @@ def acquire(deps: Deps, carrier: Carrier) -> Step:
     assert_never(answer)
 
 
-def locked(
-    record: OperationRecord, service: ServiceName | None, blockers: Sequence[Entry], dead: Sequence[OperationId] = ()
-) -> Refusal:
-    """The refusal of an operation whose patience has run out. ``dead`` are those in the way whose recovery has begun."""
+def locked(record: OperationRecord, service: ServiceName | None, blockers: Sequence[Entry], dead: Sequence[Dead] = ()) -> Refusal:
+    """The refusal of an operation whose patience has run out. ``dead`` are those in the way that have lost their executions."""
     first = blockers[0]
     where = f"service {service}" if record.stage is None else f"stage {record.stage} of service {service}"
-    advice = (
-        f"{', '.join(dead)} died; its recovery is under way: try again in a minute."
-        if dead
-        else "Look at that execution; when it has ended, try again (or wait longer: lock_wait_seconds)."
-    )
     return Refusal(
         Code.LOCKED,
-        f"Waited {record.lock_wait_seconds} s for {where}: {first.operation} {first.operation_id} is in the way. {advice}",
+        f"Waited {record.lock_wait_seconds} s for {where}: {first.operation} {first.operation_id} is in the way. "
+        + _advice(dead),
         tuple(f"{entry.operation_id} ({entry.operation}: {', '.join(sorted(entry.slots))})" for entry in blockers),
+    )
+
+
+def _advice(dead: Sequence[Dead]) -> str:
+    if not dead:
+        return "Look at that execution; when it has ended, try again (or wait longer: lock_wait_seconds)."
+    left = next((each for each in dead if each.trouble is not None), None)
+    if left is None:
+        return f"{', '.join(each.operation_id for each in dead)} died; its recovery is under way: try again in a minute."
+    return (
+        f"{left.operation_id} died, and its recovery could not be begun: {left.trouble}. Mend that, then run operation recover."
     )

@@ -40,8 +40,10 @@ class Mandate:
     def _read(self) -> None:
         for _ in range(_ATTEMPTS):
             # The time before the question: an answer that took long is as old as its question, and too old to act on.
-            self._checked_at = self._clock.now()
+            asked_at = self._clock.now()
             self._journal.check_mandate(self._record)
-            if self._clock.now() - self._checked_at < MANDATE_INTERVAL:
+            # Only a good answer counts: after a bad one the next thread must not act on the question alone.
+            self._checked_at = asked_at
+            if self._clock.now() - asked_at < MANDATE_INTERVAL:
                 return
         raise Unanswered(f"checking the mandate of operation {self._record.operation_id}", "answers come too late to act on")

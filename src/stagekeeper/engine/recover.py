@@ -8,6 +8,7 @@ through the same states as everybody else.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, assert_never
 
 from stagekeeper.aws.bodies import Bodies
@@ -50,20 +51,28 @@ _LOOK_AGAIN = 8
 # Noticing.
 
 
-def look_after(deps: Deps, record: OperationRecord, blockers: Sequence[Entry]) -> tuple[OperationRecord, list[OperationId]]:
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """An operation that lost its execution. ``trouble`` is why its recovery could not be begun, None if it was."""
+
+    operation_id: OperationId
+    trouble: str | None = None
+
+
+def look_after(deps: Deps, record: OperationRecord, blockers: Sequence[Entry]) -> OperationRecord:
     """As a waiter: now and then ask whether those in the way still live, and begin the recovery of who does not.
 
-    The record with the time of it, and the names of those whose recovery has begun or is under way. What cannot be read counts
-    as alive: the next look will tell.
+    The record with the time of it. What cannot be read counts as alive, and a recovery that cannot be begun is no reason to
+    wait no longer: the next look tries again.
     """
     if record.locked_service is None or not is_look_due(record.looked_at, deps.clock.now()):
-        return record, []
-    dead = dead_among(deps, record.locked_service, blockers[:LOOK_AT])
-    return deps.journal.note_look(record), dead
+        return record
+    dead_among(deps, record.locked_service, blockers[:LOOK_AT])
+    return deps.journal.note_look(record)
 
 
-def dead_among(deps: Deps, service: ServiceName, blockers: Iterable[Entry]) -> list[OperationId]:
-    """Of those in the way the dead; their recovery has begun. Raises CallFailed."""
+def dead_among(deps: Deps, service: ServiceName, blockers: Iterable[Entry]) -> list[Dead]:
+    """Of those in the way the dead, whose recovery has begun if it can be. Raises CallFailed where the table cannot be read."""
     dead = []
     for entry in blockers:
         known = deps.store.operation(entry.operation_id)
@@ -71,9 +80,13 @@ def dead_among(deps: Deps, service: ServiceName, blockers: Iterable[Entry]) -> l
             # Nothing but its place in the lock is left of it.
             if isinstance(deps.executions.liveness(entry.operation_id), Over):
                 deps.journal.free_stray(entry.operation_id, service)
-                dead.append(entry.operation_id)
-        elif isinstance(revive(deps, known), Over):
-            dead.append(entry.operation_id)
+                dead.append(Dead(entry.operation_id))
+            continue
+        try:
+            if isinstance(revive(deps, known), Over):
+                dead.append(Dead(entry.operation_id))
+        except CallFailed as error:
+            dead.append(Dead(entry.operation_id, str(error)))
     return dead
 
 

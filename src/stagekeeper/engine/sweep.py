@@ -170,7 +170,7 @@ class _Collector:
         now = self.deps.clock.now()
         match answer:
             case Waiting(blockers=blockers):
-                self.record, _ = look_after(self.deps, self.record, blockers)
+                self.record = look_after(self.deps, self.record, blockers)
                 queue = self.deps.store.lock(found.service).queue
                 since = min((waiter.since for waiter in queue if waiter.operation_id == self.record.operation_id), default=now)
                 return Wait(seconds_until_next_ask(now - since))

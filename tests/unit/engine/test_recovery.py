@@ -410,6 +410,17 @@ def test_an_execution_that_cannot_be_asked_about_counts_as_alive(world: World) -
     assert list(world.held()) == ["it"]
 
 
+def test_a_waiter_that_cannot_begin_a_recovery_waits_on_and_says_so_in_the_end(world: World) -> None:
+    half_moved(world)
+    world.wire.fail("sfn.StartExecution", "AccessDeniedException", on_call=0)
+
+    waiter = world.rollback(lock_wait_seconds=60)
+
+    assert waiter.outcome == "Locked"
+    assert "it died, and its recovery could not be begun: starting execution recover-it-" in waiter.message
+    assert "AccessDenied" in waiter.message
+
+
 def stray(world: World) -> None:
     """A place in the lock that belongs to no operation on record."""
     entry = Entry(OperationId("stray"), "rollback", frozenset({"stage:prod"}), 0.0, 0.0)
