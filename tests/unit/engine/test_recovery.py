@@ -496,3 +496,17 @@ def test_one_that_is_redriven_before_anybody_noticed_goes_on_and_its_recovery_fi
 
     assert recovery.run().outcome == "unchanged"
     assert what_counts(world) == after
+
+
+def test_an_execution_whose_handlers_were_updated_to_another_schema_is_recovered_by_the_new_version(world: World) -> None:
+    """Its definition is the old one's to the end; every handler refuses its payloads, and no attempt is made twice."""
+    before = what_counts(world)
+    running = begin(world, "deploy").run_to("Move")
+    for state in ("Move", "Compensate"):
+        running.fail_state(state, "UpdatedMeanwhile")
+
+    assert running.visited[-2:] == ["Move", "Compensate"]
+    assert (running.error, world.operation("it")["status"]) == ("Internal", "converging")
+    assert [recovery.outcome for recovery in world.notice("it")] == ["Compensated"]
+    assert what_counts(world) == before
+    assert_unlocked(world)
