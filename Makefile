@@ -4,7 +4,7 @@ PYTHON ?= python3
 PIP = -m pip --disable-pip-version-check --quiet
 SAM = .tools/sam/bin/sam
 
-.PHONY: setup demo test lint unit embedded clean
+.PHONY: setup demo test lint unit faults embedded crash soak clean
 
 setup: .venv/.ready .tools/ministack/.ready .tools/sam/.ready
 
@@ -31,7 +31,7 @@ demo: setup
 # A file's tests stay together, since they share what takes long to make.
 WORKERS = --dist loadfile --numprocesses
 
-test: setup lint unit embedded
+test: setup lint unit faults embedded
 
 lint: setup
 	.venv/bin/ruff check .
@@ -44,6 +44,17 @@ lint: setup
 # Pure rules, the strict fake, DynamoDB and S3 on moto: no socket is opened.
 unit: setup
 	.venv/bin/python -m pytest tests/unit tests/adapters --disable-socket $(WORKERS) 2
+
+# Every operation hit at every point that differs, and random histories: the same ones on every machine.
+faults: setup
+	.venv/bin/python -m pytest tests/crash tests/histories --disable-socket --dist worksteal --numprocesses 2
+
+# Every fault at every point at every size, which takes an hour or two, and 50,000 steps of other random histories each time.
+crash: setup
+	CRASH_POINTS=all .venv/bin/python -m pytest tests/crash --disable-socket --dist worksteal --numprocesses 2
+
+soak: setup
+	STAGEKEEPER_HISTORIES=1000 STAGEKEEPER_SEED=$${STAGEKEEPER_SEED:-$$(date +%s)} .venv/bin/python -m pytest tests/histories --disable-socket -s
 
 # The embedded AWS under enforced IAM: the deployed control plane from outside, its life cycle, and the contract suite.
 # Each worker has servers of its own, and waits for them half of its time: so there are more workers than cores. The longest

@@ -108,7 +108,7 @@ def test_of_two_teardowns_of_a_stage_the_second_finds_none(orders: Service) -> N
 
 def test_a_deploy_during_a_sweep_gets_its_turn_and_nothing_of_it_is_swept(new_service: NewService) -> None:
     """The sweep lets others in between its batches of at most five seconds; what it found before, it looks at again."""
-    service = new_service("a", "b")
+    service = new_service("a")
     for number in range(5):
         service.deploy_text("dev", f"text {number}")
     plane, name = service.plane, unique("sweep")

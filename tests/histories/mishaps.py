@@ -5,7 +5,6 @@ A mishap that the product promises to get over without a trace is ``harmless``: 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,8 +29,7 @@ class Mishap:
 def _between(sent: Sent) -> bool:
     """What a worker may be held up before for any time: nothing of its own is under way, and nothing is about to be changed on
     AWS. (Between its last look at the record and such a change it may be held up only so long that recovery waits for it.)"""
-    alone = threading.current_thread() is threading.main_thread()
-    return alone and not (sent.name.startswith("lambda.") and sent.name in MUTATIONS)
+    return not (sent.name.startswith("lambda.") and sent.name in MUTATIONS)
 
 
 def _any(_: Sent) -> bool:
@@ -47,8 +45,7 @@ def _on(function: str, names: frozenset[str]) -> Matches:
 
 
 def _table(sent: Sent) -> bool:
-    """Of the worker's own thread, in which no other call is under way."""
-    return sent.name.startswith("dynamodb.") and threading.current_thread() is threading.main_thread()
+    return sent.name.startswith("dynamodb.")
 
 
 def killed(wire: Wire, nth: int, *, anywhere: bool, after: bool) -> Mishap:

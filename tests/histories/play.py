@@ -5,6 +5,8 @@ Which operation does what, and when, is the caller's to say. Must not know how t
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +15,7 @@ from stagekeeper.aws.errors import CallFailed
 from stagekeeper.aws.journal import Superseded
 from stagekeeper.domain.model import OperationId
 from stagekeeper.engine.recover import notice
-from tests.fake.lambda_ import Call
+from tests.fake.faults import Call
 from tests.unit.engine.execution import Execution
 from tests.unit.engine.wire import Died
 from tests.unit.engine.world import Saved
@@ -61,12 +63,14 @@ class Operation:
         targets: set[int | None] = set() if wanted is None else set(aws.having(function, wanted))
         if self.intent is None or not self.intent.moves:
             return {expected}
+        # What goes goes, whatever somebody put it on meanwhile.
+        deleted = function in self.intent.dropped and (self.committed or self.kind == "teardown")
+        gone: set[int | None] = {None} if deleted else set()
         if function in self.hand:
             last = self.hand[function]
             before = self.before.get(function)
-            return {last} | (targets if last == before else set()) | ({before} if last in targets else set())
-        gone = function in self.intent.dropped and (self.committed or self.kind == "teardown")
-        return {expected} | targets | ({None} if gone else set())
+            return {last} | (targets if last == before else set()) | ({before} if last in targets else set()) | gone
+        return {expected} | targets | gone
 
 
 class Play:
@@ -81,6 +85,8 @@ class Play:
         #: Executions that were stopped, each with the state that a worker of it was in.
         self.stopped: list[tuple[Execution, str]] = []
         self.wrong: list[str] = []
+        #: How operations ended, by kind.
+        self.ends: Counter[str] = Counter()
         self._acting: str | None = None
         self._since = self.world.moments.now
         self._latest = Aws.of(self.world).latest
@@ -255,9 +261,9 @@ class Play:
             self.world.wire.mend()
         self.look()
 
-    def overtaken(self, execution: Execution, at: int) -> bool:
-        """Its worker is held up before its request to the table of this number; meanwhile it is stopped and recovered. Whether
-        the worker came that far."""
+    def overtaken(self, execution: Execution, at: int, first: Callable[[], object]) -> bool:
+        """Its worker is held up before its request of this number; meanwhile ``first`` happens, and the execution is stopped and
+        recovered. Whether the worker came that far."""
         state = execution.state
         assert state is not None
         if self._subject(execution) is None:
@@ -265,6 +271,7 @@ class Play:
             return False
 
         def meanwhile() -> None:
+            first()
             self.stop(execution)
             notice(self.world.deps, OperationId(self._subject(execution) or ""))
             self.world.run_started()
@@ -326,9 +333,10 @@ class Play:
         for _, operation, item in sorted(news, key=lambda each: each[0]):
             if "committed_at" in item and not operation.committed:
                 operation.committed = True
-                self._committed(operation, item)
+                self._committed(operation)
             if "ended_at" in item:
                 operation.over = True
+                self.ends[f"{operation.kind} {item['status']}"] += 1
                 self._over(operation, item)
 
     def _learn_releases(self) -> None:
@@ -346,9 +354,10 @@ class Play:
             assert dict(intent.content) not in self.story.releases.values(), f"r{number} has another number already"
             self.story.releases[number] = dict(intent.content)
 
-    def _committed(self, operation: Operation, item: Item) -> None:
+    def _committed(self, operation: Operation) -> None:
         intent, kind = operation.intent, operation.kind
-        assert intent is not None and intent.moves, f"{kind} {operation.name} was committed, though it ought to be {intent}"
+        assert intent is not None
+        assert intent.moves, f"{kind} {operation.name} was committed, though it ought to be {intent}"
         if kind == "configure":
             assert operation.stage is not None
             stage = self.story.stages[operation.stage]
@@ -399,16 +408,15 @@ class Play:
         ledger = self.story.ledgers.setdefault(name, [])
         ledger.append(line)
         found = self.record.movement(name, len(ledger))
-        assert found is not None and _line(found) == line, f"line {len(ledger)} of {name} is {found}, not {line}"
+        assert (None if found is None else _line(found)) == line, f"line {len(ledger)} of {name} is {found}, not {line}"
 
     def _note_aliases(self, operation: Operation, name: str, wanted: Mapping[str, int | None], aws: Aws) -> None:
         """Where an operation left the aliases: all as ``wanted``, but for those that were changed by hand meanwhile."""
         for function, version in wanted.items():
             found = aws.aliases.get((name, function))
             allowed = operation.may_be_at(aws, function, version) if function in operation.hand else {version}
-            assert found in allowed, (
-                f"{operation.kind} {operation.name} left {function}:{name} on {found}, not on {allowed} (by hand: {operation.hand})"
-            )
+            said = f"{operation.kind} {operation.name} left {function}:{name} on {found}, not on {allowed}"
+            assert found in allowed, f"{said}; by hand: {operation.hand}"
             self._alias_is(name, function, found)
 
     def _alias_is(self, name: str, function: str, version: int | None) -> None:
@@ -549,7 +557,7 @@ class Play:
             lines = self.record.movements(name)
             assert [_line(each) for each in lines] == ledger, f"the ledger of {name} is {lines}, not {ledger}"
             assert [int(each["number"]) for each in lines] == list(range(1, len(ledger) + 1))
-            for one, following in zip(ledger, ledger[1:], strict=False):
+            for one, following in itertools.pairwise(ledger):
                 assert following.source == one.target, f"the ledger of {name} does not chain: {one}, then {following}"
         for name, versions in aws.versions.items():
             for number in versions:

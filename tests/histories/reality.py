@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
@@ -99,7 +99,7 @@ class Record:
 
     def movements(self, stage: str) -> list[Item]:
         """Every line of the ledger, oldest first."""
-        found = []
+        found: list[Item] = []
         while (line := self.movement(stage, len(found) + 1)) is not None:
             found.append(line)
         return found

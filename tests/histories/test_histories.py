@@ -1,7 +1,7 @@
 """Random histories: whatever several actors, faults and hand-made changes do in whatever order, the story stays true.
 
 ``STAGEKEEPER_HISTORIES`` is the number of histories (each of 50 steps); without a ``STAGEKEEPER_SEED`` they are the same on
-every machine.
+every machine. A failure prints its history; with ``STAGEKEEPER_SHRINK=1`` the shortest one that fails, which takes minutes.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
-from moto import mock_aws
 
 from tests.unit.engine.execution import Execution
 from tests.unit.engine.world import Saved, World, lambda_name
@@ -28,14 +26,17 @@ from .reality import Aws
 from .story import Line, StageStory, Story
 
 STEPS = 50
-HISTORIES = int(os.environ.get("STAGEKEEPER_HISTORIES", "45"))
+HISTORIES = int(os.environ.get("STAGEKEEPER_HISTORIES", "42"))
+SHRINK = bool(os.environ.get("STAGEKEEPER_SHRINK"))
 SEED = os.environ.get("STAGEKEEPER_SEED")
 
 #: So many executions at once, no more.
 CROWD = 4
 
 STAGES = ("prod", "dev", "qa")
-FUNCTIONS = "abcd"
+FUNCTIONS = "abc"
+#: Those that the service has at the beginning.
+BASE = "ab"
 #: Old and new code; few enough to meet the same content again and again.
 TEXTS = ("one", "two", "three", "four")
 
@@ -49,6 +50,17 @@ yes_or_no = st.booleans()
 parts = st.fixed_dictionaries({f: st.sampled_from(("out", "out", *TEXTS, "new", "as it is")) for f in FUNCTIONS})
 drift = st.sampled_from(({}, {}, {"on_drift": "overwrite"}))
 #: That the stage is where its actor believes it is: not asked, right, or wrong.
+#: So many states beyond the plan of an operation; -1 is wherever it is.
+beyond = st.sampled_from((-1, 0, 1, 1, 2, 3))
+#: A sweep's settings, instead of the stack's.
+limits = st.fixed_dictionaries(
+    {},
+    optional={
+        "keep": st.sampled_from((0, 0, 1)),
+        "rollback_depth": st.sampled_from((0, 1, 5)),
+        "grace_hours": st.sampled_from((0, 0, 1)),
+    },
+)
 #: How far an operation gets before anything else happens: so many states, or to its end.
 far = st.sampled_from((0, 0, 1, 2, 3, 4, 6, 99))
 belief = st.sampled_from(("", "", "", "right", "wrong"))
@@ -60,7 +72,7 @@ def _base() -> Saved:
     """A service that has been used: prod was on r1 and is on r2, dev is on r2."""
     world = World(tuple(FUNCTIONS))
     for stage, text in (("prod", "one"), ("prod", "two"), ("dev", "two")):
-        done = world.deploy(stage, {f: _part(world, f, text) for f in "abc"})
+        done = world.deploy(stage, {f: _part(world, f, text) for f in BASE})
         assert done.outcome == "succeeded", done.cause
     saved = world.save()
     world.close()
@@ -76,15 +88,15 @@ def _beginning(world: World) -> Story:
     """What the story is at that point."""
     aws, story = Aws.of(world), Story()
     for number, text in ((1, "one"), (2, "two")):
-        story.releases[number] = {f: aws.versions[f][number] for f in "abc"}
+        story.releases[number] = {f: aws.versions[f][number] for f in BASE}
         assert text
-    serves = dict.fromkeys("abc", 2)
+    serves = dict.fromkeys(BASE, 2)
     story.stages["prod"] = StageStory(2, [1], dict(serves), reached={1, 2}, reached_versions=set(serves.items()))
     story.stages["dev"] = StageStory(2, [], dict(serves), reached={2}, reached_versions=set(serves.items()))
     story.ledgers["prod"] = [Line(None, 1, "deploy", "op-1"), Line(1, 2, "deploy", "op-2")]
     story.ledgers["dev"] = [Line(None, 2, "deploy", "op-3")]
     story.aliases = dict(aws.aliases)
-    story.published_at = dict.fromkeys(((f, n) for f in "abc" for n in (1, 2)), world.moments.now - 5)
+    story.published_at = dict.fromkeys(((f, n) for f in BASE for n in (1, 2)), world.moments.now - 5)
     return story
 
 
@@ -93,7 +105,7 @@ class Histories(RuleBasedStateMachine):
 
     base: ClassVar[Saved]
     taken: ClassVar[Counter[str]] = Counter()
-    outcomes: ClassVar[Counter[str]] = Counter()
+    ends: ClassVar[Counter[str]] = Counter()
     happened: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
@@ -152,11 +164,9 @@ class Histories(RuleBasedStateMachine):
     def tear_down(self, far: int, stage: str, confirmed: bool, believed: str) -> None:
         self._begin({"operation": "teardown", "stage": stage, **({"confirm": stage} if confirmed else {})}, far, believed)
 
-    @rule(far=far, really=st.sampled_from((True, True, False)), keep=st.sampled_from((None, 0, 0, 1)), depth=st.sampled_from((None, 0, 1)), hours=st.sampled_from((None, 0, 0, 1)))
-    def sweep(self, far: int, really: bool, keep: int | None, depth: int | None, hours: int | None) -> None:
-        given = {"keep": keep, "rollback_depth": depth, "grace_hours": hours}
-        mode = {"mode": "delete"} if really else {}
-        self._begin({"operation": "sweep", **mode, **{name: value for name, value in given.items() if value is not None}}, far)
+    @rule(far=far, really=st.sampled_from((True, True, False)), given=limits)
+    def sweep(self, far: int, really: bool, given: dict[str, int]) -> None:
+        self._begin({"operation": "sweep", **({"mode": "delete"} if really else {}), **given}, far)
 
     @rule(far=far, what=some, stage=stages, protected=yes_or_no, believed=belief)
     def something_small(self, far: int, what: int, stage: str, protected: bool, believed: str) -> None:
@@ -174,7 +184,7 @@ class Histories(RuleBasedStateMachine):
         running = self.play.running
         if not running:
             self.new += 1
-            wanted = {f: _part(self.play.world, f, f"new {self.new}") for f in FUNCTIONS[: 2 + which % 3]}
+            wanted = {f: _part(self.play.world, f, f"new {self.new}") for f in FUNCTIONS[: 2 + which % 2]}
             execution = self.play.begin({"operation": "deploy", "stage": STAGES[which % 3], "functions": wanted})
             for _ in range(which % 6):
                 if execution.state is not None:
@@ -242,8 +252,20 @@ class Histories(RuleBasedStateMachine):
 
     # Mishaps.
 
-    def _with(self, which: int, arrange: Callable[[Execution], Mishap]) -> None:
+    def _at_work(self, which: int, far: int) -> Execution:
+        """One that is under way, so many states beyond its plan if it comes that far; wherever it is for -1."""
         execution = self._one(which)
+        for _ in range(4):
+            if far < 0 or execution.state not in ("Accept", "Lock", "Plan"):
+                break
+            self.play.step(execution)
+        for _ in range(far):
+            if execution.state is not None:
+                self.play.step(execution)
+        return execution if execution.state is not None else self._one(which)
+
+    def _with(self, which: int, far: int, arrange: Callable[[Execution], Mishap]) -> None:
+        execution = self._at_work(which, far)
         mishap = arrange(execution)
         operation = self.play.operation_of(execution)
         if operation is not None and not mishap.harmless:
@@ -255,46 +277,63 @@ class Histories(RuleBasedStateMachine):
         elif operation is not None:
             operation.disturbed.discard(mishap.name)
 
-    @rule(which=some, at=nth, anywhere=yes_or_no, after=yes_or_no)
-    def kill(self, which: int, at: int, anywhere: bool, after: bool) -> None:
-        self._with(which, lambda _: mishaps.killed(self.play.world.wire, at, anywhere=anywhere, after=after))
+    @rule(which=some, far=beyond, at=nth, anywhere=yes_or_no, after=yes_or_no)
+    def kill(self, which: int, far: int, at: int, anywhere: bool, after: bool) -> None:
+        self._with(which, far, lambda _: mishaps.killed(self.play.world.wire, at, anywhere=anywhere, after=after))
 
-    @rule(which=some, at=st.integers(1, 6), what=st.sampled_from(MISHAPS), function=functions)
-    def fail(self, which: int, at: int, what: str, function: str) -> None:
+    @rule(which=some, far=beyond, at=st.integers(1, 6), what=st.sampled_from(MISHAPS), function=functions)
+    def fail(self, which: int, far: int, at: int, what: str, function: str) -> None:
         wire = self.play.world.wire
         match what:
             case "no answer":
-                self._with(which, lambda _: mishaps.unanswered(wire, at, applied=False))
+                self._with(which, far, lambda _: mishaps.unanswered(wire, at, applied=False))
             case "a lost answer":
-                self._with(which, lambda _: mishaps.unanswered(wire, at, applied=True))
+                self._with(which, far, lambda _: mishaps.unanswered(wire, at, applied=True))
             case "throttled":
-                self._with(which, lambda _: mishaps.throttled(wire, at))
+                self._with(which, far, lambda _: mishaps.throttled(wire, at))
             case "busy":
-                self._with(which, lambda _: mishaps.busy(wire, at))
+                self._with(which, far, lambda _: mishaps.busy(wire, at))
             case "touched":
-                self._with(which, lambda _: mishaps.touched(wire, at))
+                self._with(which, far, lambda _: mishaps.touched(wire, at))
             case "table throttled":
-                self._with(which, lambda _: mishaps.table_throttled(wire, at))
+                self._with(which, far, lambda _: mishaps.table_throttled(wire, at))
             case "denied":
-                self._with(which, lambda _: mishaps.denied(wire, function))
+                self._with(which, far, lambda _: mishaps.denied(wire, function))
 
-    @rule(which=some, at=st.integers(1, 8))
-    def overtake(self, which: int, at: int) -> None:
+    @rule(
+        which=some,
+        far=beyond,
+        at=st.integers(1, 8),
+        by_hand=st.sampled_from(("", "move an alias", "delete an alias")),
+        alias=some,
+    )
+    def overtake(self, which: int, far: int, at: int, by_hand: str, alias: int) -> None:
         """An execution is stopped and recovered while its worker is between two calls; then the worker goes on."""
-        execution = self._one(which)
+        execution = self._at_work(which, far)
+        operation = self.play.operation_of(execution)
+        stage = None if operation is None else operation.stage
+
+        def first() -> None:
+            own = [each for each in sorted(self.play.aws().aliases) if each[0] == stage]
+            if by_hand and own:
+                self._by_hand(by_hand, *own[alias % len(own)], which)
+
         self.did("overtaken")
-        self.happened["overtaken"] += self.play.overtaken(execution, at)
+        self.happened["overtaken"] += self.play.overtaken(execution, at, first)
 
     # By hand.
 
     @rule(what=st.sampled_from(BY_HAND), which=st.integers(0, 99), function=functions, version=some)
     def by_hand(self, what: str, which: int, function: str, version: int) -> None:
-        fake, aws = self.play.world.fake, self.play.aws()
-        stage = ""
+        aws, stage = self.play.aws(), ""
         if what.endswith("alias") and aws.aliases:
             stage, function = sorted(aws.aliases)[which % len(aws.aliases)]
         elif what.endswith("alias"):
             return
+        self._by_hand(what, stage, function, version)
+
+    def _by_hand(self, what: str, stage: str, function: str, version: int) -> None:
+        fake, aws = self.play.world.fake, self.play.aws()
         name, versions = lambda_name(function), sorted(aws.versions[function])
         self.did(what)
         match what:
@@ -319,32 +358,34 @@ class Histories(RuleBasedStateMachine):
             if sys.exc_info()[0] is None:
                 self.play.rest()
                 self.play.check_thoroughly()
+                self.ends.update(self.play.ends)
         finally:
             self.play.close()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _moto() -> Iterator[None]:
-    with mock_aws():
-        yield
-
-
-def test_random_histories_stay_true() -> None:
+def test_random_histories_stay_true(record_property: Callable[[str, object], None]) -> None:
     Histories.base = _base()
-    Histories.taken.clear()
+    for counted in (Histories.taken, Histories.happened, Histories.ends):
+        counted.clear()
     how = settings(
         max_examples=HISTORIES,
         stateful_step_count=STEPS,
         derandomize=SEED is None,
         database=None,
         deadline=None,
-        phases=(Phase.generate, Phase.shrink) if os.environ.get("STAGEKEEPER_SHRINK") else (Phase.generate,),
+        phases=(Phase.generate, Phase.shrink) if SHRINK else (Phase.generate,),
         suppress_health_check=list(HealthCheck),
     )
     try:
         run_state_machine_as_test(Histories if SEED is None else seed(int(SEED))(Histories), settings=how)
     finally:
         steps = Histories.taken.total()
-        print(f"{steps} steps: {dict(Histories.taken.most_common())}")  # noqa: T201
-        print(f"mishaps that came to be: {dict(Histories.happened.most_common())}")  # noqa: T201
-    assert steps >= HISTORIES * STEPS * 0.9
+        record_property("random histories: seed", "none, the same every time" if SEED is None else SEED)
+        record_property("random histories: steps", f"{steps} = {_counts(Histories.taken)}")
+        record_property("random histories: mishaps that came to be", _counts(Histories.happened))
+        record_property("random histories: operations' ends", _counts(Histories.ends))
+    assert steps >= 0.9 * STEPS * HISTORIES, f"only {steps} steps were really taken"
+
+
+def _counts(counted: Counter[str]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in counted.most_common())
