@@ -56,13 +56,9 @@ def _function(plane: ControlPlane, function: str) -> Any:
 
 
 def changed_by_refusal(before: Evidence, after: Evidence, refused: Ended, service: str) -> set[str]:
-    """What changed beside what a refusal may leave: its own record, the lock's counters, that there is this lock, and what
-    objects hashed to, which is a cache."""
-    own = {
-        f"item OPERATION#{refused.operation_id} / OPERATION",
-        f"item SERVICE#{service} / LOCK",
-        f"item LOCKS / SERVICE#{service}",
-    }
+    """What changed beside what a refusal may leave: its own record, the lock's counters, and what objects hashed to, which
+    is a cache."""
+    own = {f"item OPERATION#{refused.operation_id} / OPERATION", f"item SERVICE#{service} / LOCK"}
     return {name for name in after.differs_from(before) if name not in own and not name.startswith("item OBJECT#")}
 
 

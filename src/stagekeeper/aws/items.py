@@ -107,12 +107,8 @@ def known_service_of(item: Item) -> ServiceName:
     return ServiceName(item["service"])
 
 
-#: The partition that names every service that has a lock, also one whose first deploy came to nothing.
-LOCKS = "LOCKS"
-
-
-def known_lock_key(service: ServiceName) -> Key:
-    return Key(LOCKS, f"SERVICE#{service}")
+def service_of_lock(key: Key) -> ServiceName:
+    return ServiceName(key.pk.removeprefix("SERVICE#"))
 
 
 def object_key(identity: str) -> Key:

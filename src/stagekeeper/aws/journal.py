@@ -489,17 +489,14 @@ class Journal:
         key = items.lock_key(service)
         # Checked also where nothing is to be changed: a grant that comes in right now would else outlive the operation.
         lock: Write = Check(key, as_seen)
-        known: list[Write] = []
         if changed != seen:
             # A lock that is made again goes on above any that was forgotten: who looked at that one must not take it for this.
             revision = max(seen.revision, int(self._clock.now() * 1000)) + 1
             lock = Put(key, items.lock_item(replace(changed, revision=revision)), as_seen)
-            if seen.revision == 0:
-                known = [Put(items.known_lock_key(service), {"service": service})]
         if forget and not (changed.holders or changed.queue):
-            lock, known = Delete(key, as_seen), [Delete(items.known_lock_key(service))]
+            lock = Delete(key, as_seen)
         try:
-            self._table.transact([*writes, lock, *known])
+            self._table.transact([*writes, lock])
             return True
         except TransactionRefused as refused:
             if refused.failed != {len(writes)}:

@@ -63,8 +63,8 @@ class Store:
         return [_as(items.known_service_of, item) for item in self._table.query(items.SERVICES, "SERVICE#")]
 
     def locked_services(self) -> list[ServiceName]:
-        """Every service that has a lock, held or not, also one whose first deploy came to nothing."""
-        return [_as(items.known_service_of, item) for item in self._table.query(items.LOCKS, "SERVICE#")]
+        """Every service that has a lock, held or not, also one whose first deploy came to nothing. Reads the whole table."""
+        return sorted(items.service_of_lock(key) for key in self._table.scan(items.lock_key(ServiceName("")).sk))
 
     def members(self, service: ServiceName) -> dict[FunctionArn, LogicalName]:
         """Every function that was ever claimed for the service, by its last name there."""

@@ -199,6 +199,20 @@ class Table:
         except (ClientError, BotoCoreError) as error:
             raise self._failed("reading", pk, error) from error
 
+    def scan(self, sk: str) -> list[Key]:
+        """The keys of all items with this sort key. Reads the whole table: nothing that is done often may ask for it."""
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._name,
+            FilterExpression="sk = :sk",
+            ExpressionAttributeValues={":sk": sk},
+            ProjectionExpression="pk, sk",
+            ConsistentRead=True,
+        )
+        try:
+            return [Key(str(item["pk"]), str(item["sk"])) for page in pages for item in page["Items"]]
+        except (ClientError, BotoCoreError) as error:
+            raise self._failed("reading", f"every {sk}", error) from error
+
     def last(self, pk: str, sk_prefix: str) -> dict[str, Any] | None:
         """The last item of a partition whose sort key begins so; None if there is none."""
         try:

@@ -176,7 +176,7 @@ def _dead(deps: Deps, request: RecoverRequest) -> list[tuple[OperationRecord, Ov
     if request.operation_id is not None:
         return _one_dead(deps, request, request.operation_id)
     services = _services(deps, request)
-    if request.service is not None and request.service not in (*deps.store.locked_services(), *deps.store.services()):
+    if request.service is not None and not _is_known(deps, request.service):
         return no_service(request.service)
     found = []
     for entry in [entry for service in services for entry in _in_lock(deps, service)]:
@@ -189,6 +189,11 @@ def _dead(deps: Deps, request: RecoverRequest) -> list[tuple[OperationRecord, Ov
         if isinstance(liveness, Over):
             found.append((record, liveness))
     return found
+
+
+def _is_known(deps: Deps, service: ServiceName) -> bool:
+    """A service whose first deploy came to nothing has no more than a lock."""
+    return service in deps.store.services() or deps.store.lock(service).revision > 0
 
 
 def _services(deps: Deps, request: RecoverRequest) -> list[ServiceName]:

@@ -179,7 +179,7 @@ _RULES: Final[Mapping[str, Callable[[Params], Needs]]] = {
     "s3.GetObject": _read_object,
     "s3.HeadObject": _read_object,
     "s3.PutObject": _put_object,
-    **{f"dynamodb.{operation}": _on_table(operation) for operation in ("GetItem", "PutItem", "Query")},
+    **{f"dynamodb.{operation}": _on_table(operation) for operation in ("GetItem", "PutItem", "Query", "Scan")},
     "dynamodb.BatchGetItem": _batch_get,
     "dynamodb.TransactWriteItems": _transaction,
     "ecr.BatchGetImage": _image,

@@ -201,7 +201,7 @@ def test_a_role_is_passed_to_lambda() -> None:
     assert passed.context == {"iam:PassedToService": "lambda.amazonaws.com"}
 
 
-@pytest.mark.parametrize("operation", ["lambda.TagResource", "s3.DeleteObject", "dynamodb.Scan"])
+@pytest.mark.parametrize("operation", ["lambda.TagResource", "s3.DeleteObject", "dynamodb.DescribeTable"])
 def test_a_request_that_nobody_wrote_down_raises(operation: str) -> None:
     with pytest.raises(LookupError, match=operation):
         list(needs(operation, {"FunctionName": FUNCTION, "Bucket": "b", "Key": "k", "TableName": "t"}))
