@@ -9,14 +9,17 @@ from stagekeeper.aws.journal import ClaimLost, Superseded, VersionRecord
 from stagekeeper.aws.table import Put
 from stagekeeper.domain.model import (
     Claim,
+    FunctionArn,
     LatestWrite,
     LogicalName,
     OperationId,
     VersionNumber,
 )
+from stagekeeper.domain.operation import Phase
 from stagekeeper.domain.plan import Published
+from stagekeeper.domain.record import OperationRecord
 
-from .desk import BILLING, CONTENT, ORDERS, Desk, arn, claims, version
+from .desk import BILLING, CONTENT, ORDERS, PUBLISH, STAGE, Desk, arn, claims, version
 
 
 def test_more_claims_than_a_transaction_holds_are_written_in_several(desk: Desk) -> None:
@@ -126,3 +129,108 @@ def test_a_version_of_somebody_else_is_recorded_without_a_maker(desk: Desk) -> N
     desk.journal.record_versions(desk.converging(), [theirs])
 
     assert desk.table.query(f"FUNCTION#{arn(0)}", "VERSION#")[0]["published_by"] is None
+
+
+def test_a_version_is_on_record_with_its_content_its_maker_and_its_time(desk: Desk) -> None:
+    desk.journal.record_versions(desk.converging(), [version(0)])
+
+    recorded = desk.store.versions(arn(0))[VersionNumber(3)]
+    assert (recorded.content, recorded.published_by) == (CONTENT, "op")
+    # Recorded to the millisecond.
+    assert recorded.recorded_at == pytest.approx(desk.clock.now(), abs=0.001)
+    assert desk.table.query(f"FUNCTION#{arn(0)}", "VERSION#")[0]["function_arn"] == arn(0)
+
+
+# Going back to a function that nobody has any more.
+
+
+def test_a_function_that_nobody_has_is_claimed_anew(desk: Desk) -> None:
+    assert desk.journal.claim_anew(desk.converging(), ORDERS, arn(0), LogicalName("f0"))
+
+    assert desk.store.claims([arn(0)]) == {arn(0): Claim(ORDERS, LogicalName("f0"))}
+    assert desk.store.members(ORDERS) == {arn(0): LogicalName("f0")}
+    assert desk.store.services() == [ORDERS]
+
+
+def test_what_is_the_services_already_stays_as_it_is(desk: Desk) -> None:
+    desk.table.put(Put(items.claim_key(arn(0)), items.claim_item(LATER)))
+
+    assert desk.journal.claim_anew(desk.converging(), ORDERS, arn(0), LogicalName("f0"))
+
+    assert desk.store.claims([arn(0)]) == {arn(0): LATER}
+
+
+def test_what_another_service_has_is_not_claimed(desk: Desk) -> None:
+    desk.table.put(Put(items.claim_key(arn(0)), items.claim_item(THEIRS)))
+
+    assert not desk.journal.claim_anew(desk.converging(), ORDERS, arn(0), LogicalName("f0"))
+
+    assert desk.store.claims([arn(0)]) == {arn(0): THEIRS}
+    assert desk.store.members(ORDERS) == {}
+
+
+@pytest.mark.parametrize("there", [None, LATER, THEIRS], ids=["nobody's", "ours", "another service's"])
+def test_a_worker_without_a_mandate_claims_nothing_anew(desk: Desk, there: Claim | None) -> None:
+    late = desk.converging()
+    desk.journal.supersede(late, Phase.COMPENSATE)
+    if there is not None:
+        desk.table.put(Put(items.claim_key(arn(0)), items.claim_item(there)))
+
+    with pytest.raises(Superseded, match="operation op went on without this worker"):
+        desk.journal.claim_anew(late, ORDERS, arn(0), LogicalName("f0"))
+
+    assert desk.store.claims([arn(0)]) == ({} if there is None else {arn(0): there})
+
+
+# Freeing functions that nothing holds any more.
+
+
+def _to_free(desk: Desk, record: OperationRecord, numbers: range) -> dict[FunctionArn, tuple[Claim, None]]:
+    joined = claims(numbers)
+    desk.journal.join(record, ORDERS, joined)
+    return {arn: (claim, None) for arn, claim in joined.items()}
+
+
+def test_functions_are_freed_if_nobody_was_granted_anything_meanwhile(desk: Desk) -> None:
+    """More than a transaction holds."""
+    record = desk.converging()
+    free = _to_free(desk, record, range(120))
+
+    assert desk.journal.free_claims(record, ORDERS, free, desk.store.lock(ORDERS))
+
+    assert desk.store.claims(free) == {}
+    assert desk.held() == {"op": {PUBLISH, STAGE}}
+
+
+def test_after_a_grant_they_are_not_freed(desk: Desk) -> None:
+    """Whoever got it may be about to use them."""
+    record = desk.converging()
+    free = _to_free(desk, record, range(2))
+    seen = desk.store.lock(ORDERS)
+    desk.holding("other", "stage:qa")
+
+    assert not desk.journal.free_claims(record, ORDERS, free, seen)
+
+    assert desk.store.claims(free) == claims(range(2))
+
+
+def test_a_function_that_changed_meanwhile_is_not_freed(desk: Desk) -> None:
+    record = desk.converging()
+    free = _to_free(desk, record, range(2))
+    desk.table.put(Put(items.claim_key(arn(1)), items.claim_item(LATER)))
+
+    with pytest.raises(Superseded):
+        desk.journal.free_claims(record, ORDERS, free, desk.store.lock(ORDERS))
+
+    assert desk.store.claims(free) == {arn(0): claims(range(1))[arn(0)], arn(1): LATER}
+
+
+def test_a_worker_without_a_mandate_frees_nothing(desk: Desk) -> None:
+    late = desk.converging()
+    free = _to_free(desk, late, range(2))
+    desk.journal.supersede(late, Phase.COMPENSATE)
+
+    with pytest.raises(Superseded):
+        desk.journal.free_claims(late, ORDERS, free, desk.store.lock(ORDERS))
+
+    assert desk.store.claims(free) == claims(range(2))

@@ -66,7 +66,7 @@ def check(execution: Execution, before: Account, wanted: Account) -> str:
     items = world.items()
     record = items.get((f"OPERATION#{execution.name}", "OPERATION"))
     status = "never begun" if record is None else str(record["status"])
-    if record is not None and (execution.error != "ABORTED" or status != "planned"):
+    if record is not None:
         assert "ended_at" in record, f"the operation is {status} and has not ended"
     lock = items.get((f"SERVICE#{SERVICE}", "LOCK"), {"holders": {}, "queue": []})
     assert lock["holders"] == {}, "somebody still holds the lock"

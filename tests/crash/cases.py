@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from tests.unit.engine.world import Saved, World, deploy_of
 
+from .points import remember
+
 _TWO_DAYS: Final = 2 * 86_400
 _NAMES: Final = "abcdefghijklmnopqrst"
 
@@ -28,6 +30,7 @@ class Case:
         """The account as it is when the operation begins."""
         names = _NAMES[:size]
         world = World((*names, *self.extra))
+        world.wire.probe = lambda sent: remember(world, sent)
         for deploy in self.before.split():
             stage, _, text = deploy.rpartition(":")
             done = world.deploy(stage or "prod", world.wishes(text, *names))

@@ -21,6 +21,7 @@ from typing import Final, NoReturn
 
 from tests.unit.engine.execution import Execution
 from tests.unit.engine.wire import MUTATIONS, Died, Sent
+from tests.unit.engine.world import World
 
 #: A child that is not done after so long (seconds of real time) hangs.
 _PATIENCE: Final = 120.0
@@ -38,6 +39,12 @@ def is_effect(sent: Sent) -> bool:
     return sent.name in MUTATIONS or sent.name == "sfn.StartExecution"
 
 
+def remember(world: World, sent: Sent | None) -> None:
+    """Keep what Lambda holds before each change of it, for reads that do not see the last one."""
+    if sent is not None and sent.name.startswith("lambda.") and is_effect(sent):
+        world.before_last_change = copy.deepcopy(world.fake.held())
+
+
 #: Ends a child's run: finds the operation ended well, or raises AssertionError.
 Conclude = Callable[[Execution], None]
 
@@ -50,11 +57,13 @@ Happen = Callable[[Execution, Sent | None], None]
 class Point:
     """A place in an execution: just before a request is sent, or (None) before a task that is done has answered.
 
-    ``changed``: something took effect since the point before. Where nothing did, dying here is dying there.
+    ``remembers``: Lambda has been changed before, so that a read can be stale. ``changed``: something took effect since the
+    point before. Where nothing did, dying here is dying there.
     """
 
     number: int
     sent: Sent | None
+    remembers: bool
     changed: bool
 
 
@@ -85,11 +94,10 @@ def try_every_point(execution: Execution, faults: Sequence[Fault], conclude: Con
     def probe(sent: Sent | None) -> None:
         nonlocal child, seen, changed
         seen += 1
-        point = Point(seen, sent, changed)
+        point = Point(seen, sent, execution.world.before_last_change is not None, changed)
         # The end of a task is one: what comes next is another worker's.
         changed = sent is None or is_effect(sent)
-        if sent is not None and changed and sent.name.startswith("lambda."):
-            execution.world.before_last_change = copy.deepcopy(execution.world.fake.held())
+        remember(execution.world, sent)
         for fault in faults:
             if not fault.at(point):
                 continue

@@ -23,8 +23,11 @@ from .faults import (
     CAUGHT,
     DEATHS,
     EVERYTHING,
+    HEARD_LATE,
     HEARD_LATE_AND_RECOVERED,
     LATE,
+    LOST,
+    NEVER_ARRIVES,
     STOPPED,
     at_an_effect,
     where,
@@ -38,13 +41,17 @@ FAULTS: dict[int, tuple[Fault, ...]] = {
         *(where(death, where_something_changed) for death in DEATHS),
         *ANSWERS,
         LATE,
+        LOST,
+        NEVER_ARRIVES,
         where(HEARD_LATE_AND_RECOVERED, at_an_effect),
     ),
-    3: (where(STOPPED, where_something_changed), where(CAUGHT, where_something_changed)),
+    3: (where(STOPPED, where_something_changed), where(CAUGHT, where_something_changed), LATE),
     20: (where(STOPPED, lambda point: point.changed and point.number % 3 == 0),),
 }
+FAULTS_OF_A_RECOVERY: tuple[Fault, ...] = (CAUGHT, STOPPED, LOST)
 if os.environ.get("CRASH_POINTS") == "all":
     FAULTS = dict.fromkeys(FAULTS, EVERYTHING)
+    FAULTS_OF_A_RECOVERY = (CAUGHT, STOPPED, NEVER_ARRIVES, LATE, HEARD_LATE, *ANSWERS)
 
 
 @pytest.mark.parametrize("size", FAULTS, ids=lambda size: f"{size} functions")
@@ -104,7 +111,7 @@ def test_a_recovery_that_is_hit_anywhere_is_recovered(name: str, state: str, rec
         lost.run()
     recovery = world.recovery_of("it")
 
-    tally = try_every_point(recovery, (CAUGHT, STOPPED), lambda _: conclude(case, lost, before, wanted))
+    tally = try_every_point(recovery, FAULTS_OF_A_RECOVERY, lambda _: conclude(case, lost, before, wanted))
 
     world.close()
     count = sum(tally.points.values())

@@ -14,7 +14,7 @@ from typing import Any
 from stagekeeper.aws.errors import CallFailed
 from stagekeeper.aws.journal import Superseded
 from stagekeeper.domain.model import OperationId
-from stagekeeper.engine.recover import notice
+from stagekeeper.engine.notice import notice
 from tests.fake.faults import Call
 from tests.unit.engine.execution import Execution
 from tests.unit.engine.wire import Died
@@ -85,6 +85,8 @@ class Play:
         #: Executions that were stopped, each with the state that a worker of it was in.
         self.stopped: list[tuple[Execution, str]] = []
         self.wrong: list[str] = []
+        #: What happened so far, for whoever looks for the reason of a failure.
+        self.log: list[str] = []
         #: How operations ended, by kind.
         self.ends: Counter[str] = Counter()
         self._acting: str | None = None
@@ -145,6 +147,7 @@ class Play:
 
     def begin(self, request: Mapping[str, Any]) -> Execution:
         execution = self.world.begin(request)
+        self.log.append(f"{execution.name} begins: {dict(request)}")
         if request["operation"] != "recover":
             operation = Operation(execution.name, request)
             if request["operation"] == "sweep":
@@ -164,6 +167,7 @@ class Play:
         """Enter the next state, and look what came of it."""
         operation = self.operation_of(execution)
         self._since = self.world.moments.now
+        state = execution.state
         if operation is not None:
             self._acting = operation.name
             if execution.name == operation.name:
@@ -172,6 +176,7 @@ class Play:
             enter(execution)
         finally:
             self.world.wire.mend()
+            self.log.append(f"{execution.name} {state} -> {execution.state or execution.outcome}")
         if operation is not None and execution.visited[-1:] in (["Lock"], ["Collect"]) and len(self.open()) > 1:
             operation.waited = True
         self.look()
@@ -231,6 +236,7 @@ class Play:
         if operation is not None:
             operation.disturbed.add("stopped")
             operation.stopped = True
+        self.log.append(f"{execution.name} is stopped in {state}")
         execution.stop()
         self.stopped.append((execution, state))
         self.running.remove(execution)
@@ -239,8 +245,8 @@ class Play:
         """The rule on executions' ends tells of it. The recoveries run at once, or are stepped like others."""
         self._since = self.world.moments.now
         subject = str(execution.request.get("operation_id", execution.name))
-        notice(self.world.deps, OperationId(subject))
-        started = self.world.take_started()
+        notice(self.world.deps, OperationId(subject), execution.name)
+        started = self.world.begun()
         self.running += started
         if at_once:
             for recovery in started:
@@ -253,6 +259,7 @@ class Play:
         self._since = self.world.moments.now
         operation = self.operation_of(execution)
         self._acting = None if operation is None else operation.name
+        self.log.append(f"{execution.name} late in {state}")
         try:
             execution.deliver(state)
         except (Superseded, CallFailed, Died):
@@ -273,7 +280,7 @@ class Play:
         def meanwhile() -> None:
             first()
             self.stop(execution)
-            notice(self.world.deps, OperationId(self._subject(execution) or ""))
+            notice(self.world.deps, OperationId(self._subject(execution) or ""), execution.name)
             self.world.run_started()
 
         mishap = mishaps.overtaken(self.world.wire, at, meanwhile)
@@ -296,6 +303,7 @@ class Play:
 
     def alias_by_hand(self, stage: str, function: str, version: int | None) -> None:
         """An alias was put on a version, or deleted."""
+        self.log.append(f"by hand {function}:{stage} -> {version}")
         if version is None:
             self.story.aliases.pop((stage, function), None)
         else:

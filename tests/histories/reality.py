@@ -24,12 +24,7 @@ Item = dict[str, Any]
 
 
 class Account(World):
-    """A world whose recoveries may be stepped like any other execution."""
-
-    def take_started(self) -> list[Execution]:
-        """The executions that the product started and nobody ran yet; they are the caller's to run now."""
-        taken, self._started[:] = list(self._started), []
-        return taken
+    """A world in which a stopped execution may have a worker that goes on."""
 
     def cut(self, execution: Execution) -> None:
         """A stopped execution enters no state any more, whatever a worker of it still answered."""

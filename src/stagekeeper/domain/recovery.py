@@ -21,6 +21,8 @@ from stagekeeper.domain.record import OperationRecord
 _MAX_NAME = 80
 #: How often (seconds) a waiter asks whether those who are in its way still live.
 LOOK_INTERVAL = 30
+#: How long (seconds) Step Functions may not know an execution yet that was started: it is eventually consistent.
+YOUNG = 60
 #: So many of those in the way are asked about at once: DescribeExecution refills at 10 to 15 a second for the whole account.
 LOOK_AT = 10
 #: After so many recoveries that died as well, none is begun by itself any more; a waiter and ``recover`` still begin one.
@@ -58,6 +60,12 @@ def recovery_name(operation_id: OperationId, epoch: int) -> str:
 def is_carrier(record: OperationRecord, execution: str) -> bool:
     """Whether this execution carries the operation, or is the recovery that is to."""
     return execution in (record.execution, recovery_name(record.operation_id, record.epoch))
+
+
+def is_young(record: OperationRecord, now: float) -> bool:
+    """Whether its execution was started so lately that Step Functions may not show it yet. A recovery was seen before it took
+    over."""
+    return record.execution == record.operation_id and now - record.asked_at < YOUNG
 
 
 def is_look_due(looked_at: float | None, now: float) -> bool:

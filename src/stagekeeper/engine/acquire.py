@@ -12,7 +12,7 @@ from stagekeeper.domain.record import Carrier, OperationRecord
 from stagekeeper.domain.recovery import LOOK_AT
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.engine.deps import Deps
-from stagekeeper.engine.recover import Dead, dead_among, look_after
+from stagekeeper.engine.notice import Dead, dead_among, look_after
 from stagekeeper.engine.report import close
 from stagekeeper.engine.step import Go, Step, Wait, failed, resume
 

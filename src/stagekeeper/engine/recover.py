@@ -1,30 +1,25 @@
-"""Recover: notice that an operation has lost its execution, begin another one for it, and go on where its record stands.
+"""Recover: an execution takes over an operation that has lost its own, and goes on where its record stands.
 
-Whoever notices (a waiter, the rule on executions' ends, a person) only begins the recovery: an execution named after the
-operation and its epoch. That one takes the mandate over, waits until no call of the dead worker can be under way, and goes on
-through the same states as everybody else.
+It takes the mandate, waits until no call of the dead worker can be under way, and goes on through the same states as
+everybody else. An execution that a person started for it only sees to it that this happens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, assert_never
 
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.errors import CallFailed
-from stagekeeper.aws.journal import Superseded
 from stagekeeper.domain.facts import Unreadable
 from stagekeeper.domain.lock import Entry
 from stagekeeper.domain.model import OperationId, ServiceName
 from stagekeeper.domain.operation import OperationKind, Status, seconds_until_calls_ended
 from stagekeeper.domain.record import Carrier, Failed, OperationRecord
 from stagekeeper.domain.recovery import (
-    LOOK_AT,
     MAX_RECOVERIES,
     EndUnbegun,
     GoForward,
-    Liveness,
     LookAtAliases,
     Over,
     PutBack,
@@ -32,7 +27,6 @@ from stagekeeper.domain.recovery import (
     after_death,
     all_at_target,
     is_carrier,
-    is_look_due,
     recovery_name,
 )
 from stagekeeper.domain.refusal import Code, Refusal, no_service
@@ -40,98 +34,13 @@ from stagekeeper.domain.request import RecoverRequest
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.gather import in_parallel
 from stagekeeper.engine.move import target_of
+from stagekeeper.engine.notice import dead_among, liveness_of, revive
 from stagekeeper.engine.readable import readable
 from stagekeeper.engine.report import Recovered, RecoveredOperation, Subject, close, ended
 from stagekeeper.engine.step import Go, Step, Wait, failed, resume
 
 #: How often (seconds) whoever recovers by hand looks whether it is done. An execution may have 25,000 events of history.
 _LOOK_AGAIN = 8
-
-
-# Noticing.
-
-
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """An operation that lost its execution. ``trouble`` is why its recovery could not be begun, None if it was."""
-
-    operation_id: OperationId
-    trouble: str | None = None
-
-
-def look_after(deps: Deps, record: OperationRecord, blockers: Sequence[Entry]) -> OperationRecord:
-    """As a waiter: now and then ask whether those in the way still live, and begin the recovery of who does not.
-
-    The record with the time of it. What cannot be read counts as alive, and a recovery that cannot be begun is no reason to
-    wait no longer: the next look tries again.
-    """
-    if record.locked_service is None or not is_look_due(record.looked_at, deps.clock.now()):
-        return record
-    dead_among(deps, record.locked_service, blockers[:LOOK_AT])
-    return deps.journal.note_look(record)
-
-
-def dead_among(deps: Deps, service: ServiceName, blockers: Iterable[Entry]) -> list[Dead]:
-    """Of those in the way the dead, whose recovery has begun if it can be. Raises CallFailed where the table cannot be read."""
-    dead = []
-    for entry in blockers:
-        known = deps.store.operation(entry.operation_id)
-        if known is None:
-            # Nothing but its place in the lock is left of it.
-            if isinstance(deps.executions.liveness(entry.operation_id), Over):
-                deps.journal.free_stray(entry.operation_id, service)
-                dead.append(Dead(entry.operation_id))
-            continue
-        try:
-            if isinstance(revive(deps, known), Over):
-                dead.append(Dead(entry.operation_id))
-        except CallFailed as error:
-            dead.append(Dead(entry.operation_id, str(error)))
-    return dead
-
-
-def revive(deps: Deps, record: OperationRecord) -> Liveness | None:
-    """Begin the recovery of an operation whose execution is over; None if the operation has ended. Raises CallFailed."""
-    if record.end is not None:
-        return None
-    carrier = deps.executions.liveness(record.execution)
-    if not isinstance(carrier, Over):
-        return carrier
-    called = deps.executions.liveness(recovery_name(record.operation_id, record.epoch))
-    match called:
-        case Unreadable():
-            return called
-        case Running():
-            return carrier
-        case Over(how=str()):
-            try:
-                record = deps.journal.note_failed_recovery(record)
-            except Superseded:
-                return carrier  # somebody else begins one at this moment
-        case Over():
-            pass
-    deps.executions.start(recovery_name(record.operation_id, record.epoch), _request_for(record))
-    return carrier
-
-
-def _request_for(record: OperationRecord) -> Mapping[str, Any]:
-    about = {} if record.service is None else {"service": record.service}
-    return {"operation": OperationKind.RECOVER.value, "operation_id": record.operation_id, **about}
-
-
-def notice(deps: Deps, operation_id: OperationId) -> Liveness | None:
-    """An execution has ended: one read for an operation that ended properly. None if there is nothing to recover.
-
-    Raises CallFailed and MalformedItem: EventBridge and Lambda deliver such an event again.
-    """
-    record = deps.store.operation(operation_id)
-    # One without a record has held nothing and done nothing.
-    if record is None or record.end is not None or record.recoveries >= MAX_RECOVERIES:
-        return None
-    return revive(deps, record)
-
-
-# Recovering.
 
 
 def recover(deps: Deps, carrier: Carrier, request: RecoverRequest, following: Sequence[OperationId] | None) -> Step:
@@ -143,12 +52,13 @@ def recover(deps: Deps, carrier: Carrier, request: RecoverRequest, following: Se
         record = deps.store.operation(request.operation_id)
         if record is not None and is_carrier(record, carrier.execution):
             return _take_over(deps, carrier, record)
-    if following is None:
-        dead = readable(lambda: _begin_all(deps, request))
-        if isinstance(dead, Refusal):
-            return failed(dead, carrier.operation_id)
-        following = dead
-    return _await(deps, carrier.operation_id, request, following)
+    if following is not None:
+        return _await(deps, carrier.operation_id, request, following)
+    dead = readable(lambda: _begin_all(deps, request))
+    if isinstance(dead, Refusal):
+        return failed(dead, carrier.operation_id)
+    # What was begun is not to be seen at once.
+    return Wait(_LOOK_AGAIN, tuple(dead)) if dead else _await(deps, carrier.operation_id, request, dead)
 
 
 def looked(deps: Deps, request: RecoverRequest) -> Recovered | Refusal:
@@ -164,9 +74,10 @@ def _begin_all(deps: Deps, request: RecoverRequest) -> list[OperationId] | Refus
     if isinstance(found, Refusal):
         return found
     if request.operation_id is None:
+        # One recovery that cannot be begun does not keep the others from theirs; it is tried again with each look.
         for service in _services(deps, request):
             dead_among(deps, service, _in_lock(deps, service))
-    for record, _ in found:
+    for record, _ in found if request.operation_id is not None else ():
         revive(deps, record)
     return [record.operation_id for record, _ in found]
 
@@ -183,7 +94,7 @@ def _dead(deps: Deps, request: RecoverRequest) -> list[tuple[OperationRecord, Ov
         record = deps.store.operation(entry.operation_id)
         if record is None or record.end is not None:
             continue
-        liveness = deps.executions.liveness(record.execution)
+        liveness = liveness_of(deps, record)
         if isinstance(liveness, Unreadable):
             return _unreadable(liveness)
         if isinstance(liveness, Over):
@@ -213,7 +124,7 @@ def _one_dead(deps: Deps, request: RecoverRequest, operation_id: OperationId) ->
         return Refusal(Code.INVALID_REQUEST, sentence, (operation_id,))
     if record.end is not None:
         return []
-    liveness = deps.executions.liveness(record.execution)
+    liveness = liveness_of(deps, record)
     match liveness:
         case Over():
             return [(record, liveness)]
@@ -234,12 +145,16 @@ def _unreadable(liveness: Unreadable) -> Refusal:
 
 
 def _await(deps: Deps, operation_id: OperationId, request: RecoverRequest, following: Sequence[OperationId]) -> Step:
-    """Until all have ended, or their recoveries have died as well."""
+    """Until all have ended, or too many of their recoveries have died as well."""
     records = [record for each in following if (record := deps.store.operation(each)) is not None]
-    lost = [record for record in records if record.end is None]
-    if any(_is_at_work(deps, record) for record in lost):
+    going_on = [record for record in records if record.end is None]
+    lost = [record for record in going_on if not _is_at_work(deps, record)]
+    for record in lost:
+        if record.recoveries < MAX_RECOVERIES:
+            revive(deps, record)
+    if any(record not in lost or record.recoveries < MAX_RECOVERIES for record in going_on):
         return Wait(_LOOK_AGAIN, tuple(following))
-    told = [f"{record.kind} {record.operation_id}: its recovery, execution {record.execution}, died as well" for record in lost]
+    told = [f"{record.kind} {record.operation_id}: its {record.recoveries} recoveries died as well" for record in lost]
     told += [
         f"{record.kind} {record.operation_id}: {record.end.cause['message']}"
         for record in records
@@ -257,8 +172,8 @@ def _await(deps: Deps, operation_id: OperationId, request: RecoverRequest, follo
 
 def _is_at_work(deps: Deps, record: OperationRecord) -> bool:
     """Whether an execution carries it, or one is to. What cannot be read counts as alive."""
-    names = (record.execution, recovery_name(record.operation_id, record.epoch))
-    return any(not isinstance(deps.executions.liveness(name), Over) for name in names)
+    called = deps.executions.liveness(recovery_name(record.operation_id, record.epoch))
+    return not isinstance(called, Over) or not isinstance(liveness_of(deps, record), Over)
 
 
 def _line(record: OperationRecord, reason: str) -> RecoveredOperation:
@@ -269,7 +184,12 @@ def _take_over(deps: Deps, carrier: Carrier, record: OperationRecord) -> Step:
     """Go on with an operation whose execution died. Delivered twice, it begins anew: the second raises the epoch once more."""
     if record.end is not None:
         return record.end
-    died = f"Its execution {record.execution} {deps.executions.liveness(record.execution)} before it was done"
+    liveness = liveness_of(deps, record)
+    if record.execution != carrier.execution and isinstance(liveness, Running):
+        # It was not to be seen when it was taken for dead, or was redriven since. It carries the operation to the end, or dies.
+        return Wait(_LOOK_AGAIN, (record.operation_id,))
+    known = isinstance(liveness, Over) and record.execution != carrier.execution
+    died = f"Its execution {record.execution} {liveness} before it was done" if known else "Its execution was lost"
     record = deps.journal.take_over(record, carrier.execution)
     match after_death(record):
         case EndUnbegun():

@@ -28,7 +28,7 @@ from stagekeeper.domain.sweep import Place, Progress, Survey, SweepPlan, outcome
 from stagekeeper.engine.acquire import locked
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.mandate import Mandate
-from stagekeeper.engine.recover import dead_among, look_after
+from stagekeeper.engine.notice import dead_among, look_after
 from stagekeeper.engine.report import Swept, close, ended, subject_of
 from stagekeeper.engine.step import Step, Wait, failed, resume
 from stagekeeper.engine.survey import OnRecord, function_facts, on_record, survey, with_policies

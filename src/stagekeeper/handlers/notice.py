@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from stagekeeper.domain.model import OperationId
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.recovery import Over
-from stagekeeper.engine.recover import notice
+from stagekeeper.engine.notice import notice
 from stagekeeper.handlers.runtime import deps, logger, metrics
 
 
@@ -38,7 +38,7 @@ class _Event(BaseModel):
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, str]:
     told = _Event.model_validate(event).detail
     operation_id = _operation_of(told)
-    found = notice(deps(), operation_id)
+    found = notice(deps(), operation_id, told.name)
     begun = isinstance(found, Over)
     logger.info("execution ended", extra={"execution": told.name, "status": told.status, "recovered": begun})
     if begun:

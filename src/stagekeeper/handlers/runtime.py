@@ -80,7 +80,8 @@ SCHEMA = 1
 
 class UpdatedMeanwhile(Exception):
     """The control plane was updated while this execution was running, which still has the old definition. The operation is
-    recovered by an execution of the new one; the state machine knows this by its name."""
+    recovered by an execution of the new one. The state machine knows this by its name, and takes its time to fail: functions are
+    updated before the definition, and a recovery that begins in between has the old one as well."""
 
 
 class HandlerError(Exception):

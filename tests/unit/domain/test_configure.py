@@ -66,7 +66,7 @@ def test_a_protected_stage_can_be_configured() -> None:
     [
         (None, None, 4, Code.SERVICE_NOT_FOUND, "There is no service orders"),
         (None, 9, 4, Code.STAGE_NOT_FOUND, "Service orders has no stage dev"),
-        (on(PLAIN), 9, 4, Code.STAGE_MOVED, "serves r3, not r4"),
+        (on(PLAIN), 9, 4, Code.STAGE_MOVED, "Stage dev of service orders serves r3, not r4"),
     ],
 )
 def test_what_refuses_it_in_the_contracts_order(

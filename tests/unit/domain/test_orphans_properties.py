@@ -139,8 +139,11 @@ class World:
             return
         release = self.release(stage.way_back[steps - 1])
         if len(self.realised(release)) == len(release.functions):
-            self.taken_off += [(number, self.now) for number in stage.way_back[:steps]]
+            lines = len(self.movements)
             self._move(name, release, popped(stage, release.number, steps), drop=False)
+            # One to what is served already is no movement and takes nothing off.
+            if len(self.movements) > lines:
+                self.taken_off += [(number, self.now) for number in stage.way_back[:steps]]
 
     def reset(self, name: StageName, number: int) -> None:
         stage = self.stages.get(name)

@@ -220,6 +220,14 @@ def test_the_codes_come_in_the_contracts_order(wish: RestoreWish, at: Stage | No
     assert refused(decide_restore(wish, at, R2, others=(PROD_ON_R2,), last_release=last_release)).code is code
 
 
+@pytest.mark.parametrize(
+    ("wish", "at", "now"),
+    [(reset_wish(2, if_release=4), ON_R3, "r3"), (clone_wish(PROD, if_release=4), None, "nothing, since it does not exist")],
+)
+def test_what_the_stage_serves_instead_is_said(wish: RestoreWish, at: Stage | None, now: str) -> None:
+    says(refused(decide_restore(wish, at, R2, others=(PROD_ON_R2,))), f"Stage dev of service orders serves {now}, not r4")
+
+
 def test_a_clone_cannot_be_asked_for_without_the_stage_to_be_like() -> None:
     wish = restore_wish(OperationKind.CLONE, ToRelease(ReleaseNumber(2)), False, False, None)
     with pytest.raises(AssertionError, match="a clone names the stage"):
@@ -267,12 +275,13 @@ def test_a_function_that_exists_no_more_refuses(decide: Any) -> None:
 
 
 @EITHER
-def test_a_function_that_exists_no_more_is_left_out_if_so_asked(decide: Any) -> None:
-    plan = planned(decide(gone=("worker",), wish={"allow_missing": True}))
-    assert set(moves(plan)) == {"api"}
-    assert arn("worker") not in plan.settled
+@pytest.mark.parametrize(("name", "other"), [("api", "worker"), ("worker", "api")])
+def test_a_function_that_exists_no_more_is_left_out_if_so_asked(decide: Any, name: str, other: str) -> None:
+    plan = planned(decide(gone=(name,), wish={"allow_missing": True}))
+    assert set(moves(plan)) == {other}
+    assert arn(name) not in plan.settled
     assert plan.functions == R2.functions
-    assert plan.warnings == (f"function worker ({arn('worker')}) exists no more and was left out",)
+    assert plan.warnings == (f"function {name} ({arn(name)}) exists no more and was left out",)
 
 
 @pytest.mark.parametrize("found", [seen(1), Absent()])

@@ -208,7 +208,13 @@ def test_an_alias_that_a_deploy_dropped_is_made_again_and_a_warning_says_what_is
     plan = planned(decide_restore(rollback_wish(), stage(3, 2, api=3), R2))
     assert moves(plan) == {"api": (3, 2), "worker": (None, 2)}
     (warning,) = plan.warnings
-    for lost in ("function worker", "permissions", "function URL", "provisioned concurrency", "asynchronous configuration"):
+    for lost in (
+        "function worker is made again",
+        "permissions",
+        "function URL",
+        "provisioned concurrency",
+        "asynchronous configuration",
+    ):
         assert lost in warning
 
 

@@ -111,20 +111,22 @@ def test_a_confirm_that_names_something_else_refuses(confirm: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "at", "last_release", "code"),
+    ("asked", "at", "last_release", "code", "part"),
     [
-        (wish(confirm="x", if_release=4), None, None, Code.SERVICE_NOT_FOUND),
-        (wish(None), None, None, Code.SERVICE_NOT_FOUND),
-        (wish(confirm="x", if_release=4), None, 9, Code.STAGE_NOT_FOUND),
-        (wish(confirm="x", if_release=4), guarded(ON_R3), 9, Code.STAGE_MOVED),
-        (wish(confirm="x", if_release=3), guarded(ON_R3), 9, Code.STAGE_PROTECTED),
-        (wish(confirm="x", if_release=3), ON_R3, 9, Code.INVALID_REQUEST),
+        (wish(confirm="x", if_release=4), None, None, Code.SERVICE_NOT_FOUND, "There is no service orders"),
+        (wish(None), None, None, Code.SERVICE_NOT_FOUND, "There is no service orders"),
+        (wish(confirm="x", if_release=4), None, 9, Code.STAGE_NOT_FOUND, "Service orders has no stage dev"),
+        (wish(confirm="x", if_release=4), guarded(ON_R3), 9, Code.STAGE_MOVED, "Stage dev of service orders serves r3, not r4"),
+        (wish(confirm="x", if_release=3), guarded(ON_R3), 9, Code.STAGE_PROTECTED, "Stage dev of service orders"),
+        (wish(confirm="x", if_release=3), ON_R3, 9, Code.INVALID_REQUEST, "stage dev"),
     ],
 )
 def test_the_codes_come_in_the_contracts_order(
-    asked: TeardownWish, at: Stage | None, last_release: int | None, code: Code
+    asked: TeardownWish, at: Stage | None, last_release: int | None, code: Code, part: str
 ) -> None:
-    assert refused(admitted(asked, at, last_release=last_release)).code is code
+    refusal = refused(admitted(asked, at, last_release=last_release))
+    assert refusal.code is code
+    assert part in refusal.message
 
 
 def test_a_stage_that_is_not_there_is_named() -> None:
@@ -183,11 +185,12 @@ def test_an_alias_that_others_use_refuses_and_says_who() -> None:
 
 
 def test_confirmed_it_is_taken_away_and_everyone_who_used_it_is_named() -> None:
-    users: Users = {("dev", API): ("permission s3 (s3.amazonaws.com)", "a function URL"), ("dev", WORKER): ()}
+    users: Users = {("dev", API): ("permission s3 (s3.amazonaws.com)", "a function URL"), ("dev", WORKER): ("a function URL",)}
     plan = planned(decide(wish(confirm="dev"), facts(users)))
     assert plan.warnings == (
         f"{API}:dev is gone for permission s3 (s3.amazonaws.com)",
         f"{API}:dev is gone for a function URL",
+        f"{WORKER}:dev is gone for a function URL",
     )
 
 

@@ -27,21 +27,22 @@ def facts(of: Stage, served: Served | None = None) -> StageFacts:
 
 
 @pytest.mark.parametrize(
-    ("at", "last_release", "if_release", "code"),
+    ("at", "last_release", "code", "part"),
     [
-        (None, None, 4, Code.SERVICE_NOT_FOUND),
-        (None, 9, 4, Code.STAGE_NOT_FOUND),
-        (ON_R3, 9, 4, Code.STAGE_MOVED),
-        (ON_R3, 9, 3, None),
-        (ON_R3, 9, None, None),
+        (None, None, Code.SERVICE_NOT_FOUND, "There is no service orders"),
+        (None, 9, Code.STAGE_NOT_FOUND, "Service orders has no stage dev"),
+        (ON_R3, 9, Code.STAGE_MOVED, "Stage dev of service orders serves r3, not r4"),
     ],
 )
-def test_what_refuses_it_in_the_contracts_order(
-    at: Stage | None, last_release: int | None, if_release: int | None, code: Code | None
-) -> None:
-    condition = None if if_release is None else ReleaseNumber(if_release)
-    refusal = admit_verify(SERVICE, stage_facts(at, last_release=last_release), condition)
-    assert (None if refusal is None else refusal.code) == code
+def test_what_refuses_it_in_the_contracts_order(at: Stage | None, last_release: int | None, code: Code, part: str) -> None:
+    refusal = refused(admit_verify(SERVICE, stage_facts(at, last_release=last_release), ReleaseNumber(4)))
+    assert refusal.code is code
+    assert part in refusal.message
+
+
+@pytest.mark.parametrize("if_release", [None, ReleaseNumber(3)])
+def test_a_stage_that_is_there_and_serves_what_is_asked_for_is_verified(if_release: ReleaseNumber | None) -> None:
+    assert admit_verify(SERVICE, stage_facts(ON_R3), if_release) is None
 
 
 def test_without_a_stage_all_of_a_service_that_is_there_is_verified() -> None:
@@ -73,6 +74,7 @@ def test_an_alias_that_disagrees_is_named_with_what_it_should_serve(found: Versi
     refusal = refused(verdict([facts(ON_R3, {"worker": found})]))
     assert refusal.code is Code.DRIFTED
     assert refusal.blockers == (f"{arn('worker')}:dev: recorded 4, found {words}",)
+    assert f"function worker ({arn('worker')})" in refusal.message
 
 
 def test_every_alias_of_every_stage_that_disagrees_is_named() -> None:
@@ -103,3 +105,4 @@ def test_what_cannot_be_read_is_neither_agreement_nor_drift() -> None:
 
 def test_a_stage_that_went_away_meanwhile_says_nothing() -> None:
     assert verdict([stage_facts(None)]) is None
+    assert refused(verdict([stage_facts(None), facts(ON_R3, {"api": seen(1)})])).code is Code.DRIFTED

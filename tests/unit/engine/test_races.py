@@ -78,6 +78,18 @@ def test_two_deploys_never_put_the_code_of_one_under_the_version_of_the_other(de
         assert_quiet(world)
 
 
+def test_of_two_deploys_of_one_stage_the_later_one_is_served(deployed: Deployed) -> None:
+    for world, first, second in each_race(
+        deployed,
+        lambda world: deploy_of("dev", world.wishes("three")),
+        lambda world: deploy_of("dev", world.wishes("four")),
+    ):
+        assert (first.outcome, second.outcome) == ("succeeded", "succeeded")
+        last = world.movements("dev")[-1]["operation_id"]
+        assert serves(world, "dev") == ({"four"} if last == "second" else {"three"})
+        assert_quiet(world)
+
+
 def test_a_rollback_of_prod_does_not_wait_for_a_deploy_of_dev(deployed: Deployed) -> None:
     for world, first, second in each_race(
         deployed,

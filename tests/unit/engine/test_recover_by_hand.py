@@ -8,7 +8,7 @@ import pytest
 
 from stagekeeper.domain.model import OperationId
 from stagekeeper.domain.recovery import MAX_RECOVERIES
-from stagekeeper.engine.recover import notice
+from stagekeeper.engine.notice import notice
 
 from .conftest import Deployed
 from .execution import Execution
@@ -130,7 +130,7 @@ def test_one_that_waited_for_its_lock_is_found_as_well(world: World) -> None:
 def test_one_whose_recoveries_all_died_is_recovered_by_hand(world: World) -> None:
     dead(world, "one")
     for _ in range(MAX_RECOVERIES):
-        notice(world.deps, OperationId("one"))
+        notice(world.deps, OperationId("one"), "one")
         world.begun()[0].run_to("Compensate").stop()
 
     assert recovered(recover(world, operation_id="one")) == {"one": "it is compensated now"}
@@ -174,13 +174,22 @@ def test_a_recovery_that_dies_as_well_needs_attention(world: World) -> None:
     dead(world, "one")
     running = world.begin({"operation": "recover"}).run_to("Recover")
     running.deliver("Recover")
-    (recovery,) = world.begun()
-    recovery.run_to("Compensate").stop()
-
-    answer = running.deliver("Recover", {"operation_id": running.name, "execution": running.name, "following": ["one"]})
+    told = {"operation_id": running.name, "execution": running.name, "following": ["one"]}
+    for _ in range(MAX_RECOVERIES):
+        (recovery,) = world.begun()
+        recovery.run_to("Compensate").stop()
+        answer = running.deliver("Recover", told)
 
     assert (answer["next"], answer["error"]) == ("Fail", "NeedsAttention")
-    assert answer["cause"]["blockers"] == [f"rollback one: its recovery, execution {recovery.name}, died as well"]
+    assert answer["cause"]["blockers"] == [f"rollback one: its {MAX_RECOVERIES} recoveries died as well"]
+
+
+def test_what_was_begun_is_not_looked_for_at_once(world: World) -> None:
+    """Step Functions may show it some seconds later only."""
+    dead(world, "one")
+    running = world.begin({"operation": "recover"}).run_to("Recover")
+
+    assert running.deliver("Recover")["next"] == "Wait"
 
 
 # Where there is nothing to do.

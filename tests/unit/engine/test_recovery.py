@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stagekeeper.aws import items
+from stagekeeper.aws.errors import Unanswered
 from stagekeeper.aws.journal import Superseded
 from stagekeeper.aws.table import Put
 from stagekeeper.domain.lock import Entry, Lock
@@ -15,7 +16,7 @@ from stagekeeper.domain.model import OperationId, ServiceName
 from stagekeeper.domain.operation import Phase
 from stagekeeper.domain.orphans import SweepSettings
 from stagekeeper.domain.recovery import MAX_RECOVERIES
-from stagekeeper.engine.recover import notice
+from stagekeeper.engine.notice import notice
 from tests.unit.pages import README, section, tables
 
 from .conftest import Deployed
@@ -88,7 +89,7 @@ def half_moved(world: World) -> Execution:
 
 def at_work(world: World, name: str = "it") -> Execution:
     """The recovery that was begun by an event and has not done anything yet."""
-    notice(world.deps, OperationId(name))
+    notice(world.deps, OperationId(name), name)
     (begun,) = world.begun()
     return begun
 
@@ -280,7 +281,7 @@ def test_the_event_of_an_execution_that_was_redriven_meanwhile_begins_nothing(wo
 
 def test_told_twice_there_is_one_recovery(world: World) -> None:
     stopped(world, "rollback", "Move")
-    notice(world.deps, OperationId("it"))
+    notice(world.deps, OperationId("it"), "it")
 
     (recovery,) = world.notice("it")
 
@@ -419,6 +420,57 @@ def test_a_waiter_that_cannot_begin_a_recovery_waits_on_and_says_so_in_the_end(w
     assert waiter.outcome == "Locked"
     assert "it died, and its recovery could not be begun: starting execution recover-it-" in waiter.message
     assert "AccessDenied" in waiter.message
+
+
+@pytest.mark.parametrize("applied", [False, True], ids=["before its effect", "after its effect"])
+@pytest.mark.parametrize("call", range(1, 6))
+def test_a_notice_that_dies_anywhere_is_delivered_again_and_begins_one_recovery(world: World, call: int, applied: bool) -> None:
+    """Its reads of the record and of three executions, and the start of the recovery."""
+    before = what_counts(world)
+    half_moved(world)
+    world.wire.fail(lambda _: True, on_call=call, applied=applied)
+    try:
+        notice(world.deps, OperationId("it"), "it")
+    except Unanswered:
+        notice(world.deps, OperationId("it"), "it")
+
+    assert [recovery.outcome for recovery in world.run_started()] == ["Compensated"]
+    assert what_counts(world) == before
+    assert_unlocked(world)
+
+
+def test_an_end_that_is_not_to_be_seen_yet_is_waited_for(world: World) -> None:
+    half_moved(world)
+    world.executions.executions["it"].status = "RUNNING"
+    world.clock.in_seconds(1, lambda: world.executions.stop("it"))
+
+    assert [recovery.outcome for recovery in world.notice("it")] == ["Compensated"]
+
+
+def test_an_execution_that_step_functions_does_not_show_yet_is_not_taken_for_dead(world: World) -> None:
+    half_moved_and_alive = begin(world, "deploy").run_to("Move")
+    known = world.executions.executions.pop("it")
+
+    waiter = world.rollback(lock_wait_seconds=0)
+
+    assert (waiter.outcome, world.begun()) == ("Locked", [])
+    world.executions.executions["it"] = known
+    assert half_moved_and_alive.run().outcome == "succeeded"
+
+
+def test_a_recovery_of_one_that_lives_after_all_lets_it_go_on(world: World) -> None:
+    running = begin(world, "deploy").run_to("Move")
+    known = world.executions.executions.pop("it")
+    world.clock.sleep(120)
+    recovery = at_work(world)
+    world.executions.executions["it"] = known
+    world.clock.in_seconds(20, running.run)
+
+    done = recovery.run()
+
+    assert running.outcome == "succeeded"
+    assert done.outcome == "succeeded"
+    assert world.operation("it")["recoveries"] == 0
 
 
 def stray(world: World) -> None:

@@ -30,7 +30,7 @@ from stagekeeper.domain.model import FunctionArn, OperationId, ServiceName, Stag
 from stagekeeper.domain.orphans import SweepSettings
 from stagekeeper.domain.request import DocumentRef
 from stagekeeper.engine.deps import Deps
-from stagekeeper.engine.recover import notice
+from stagekeeper.engine.notice import notice
 from tests.fake import FakeClock, FakeLambda, FakeStepFunctions
 from tests.fake.store import Store as LambdaStore
 
@@ -90,6 +90,7 @@ class Saved:
     now: float
     items: list[dict[str, Any]]
     store: LambdaStore
+    before_last_change: LambdaStore | None
 
 
 _numbers = itertools.count(1)
@@ -135,11 +136,19 @@ class World:
             self._restore(self.saved)
 
     def save(self) -> Saved:
-        return Saved(self.names, self.operations, self.moments.now, list(self.items().values()), deepcopy(self.fake.held()))
+        return Saved(
+            self.names,
+            self.operations,
+            self.moments.now,
+            list(self.items().values()),
+            deepcopy(self.fake.held()),
+            self.before_last_change,
+        )
 
     def _restore(self, saved: Saved) -> None:
         self.names, self.operations, self.moments.now = saved.names, saved.operations, saved.now
         self.fake.hold(deepcopy(saved.store))
+        self.before_last_change = saved.before_last_change
         requests = [{"PutRequest": {"Item": item}} for item in saved.items]
         for start in range(0, len(requests), 25):
             self._dynamodb.batch_write_item(RequestItems={self.table: requests[start : start + 25]})  # type: ignore[dict-item]
@@ -257,14 +266,14 @@ class World:
 
     def recovery_of(self, name: str) -> Execution:
         """The recovery that begins when EventBridge tells that the execution of this operation ended. Its steps are not taken."""
-        notice(self.deps, OperationId(name))
+        notice(self.deps, OperationId(name), name)
         (recovery,) = self._started
         self._started.clear()
         return recovery
 
     def notice(self, name: str) -> list[Execution]:
         """EventBridge tells that the execution of this operation ended; the recoveries that this began, run to their ends."""
-        notice(self.deps, OperationId(name))
+        notice(self.deps, OperationId(name), name)
         return self.run_started()
 
     def deploy(self, stage: str | None, functions: Functions, name: str | None = None, **more: Any) -> Execution:

@@ -17,7 +17,7 @@ from botocore.model import OperationModel
 
 from stagekeeper.domain.model import OperationId
 from stagekeeper.engine.deps import Deps
-from stagekeeper.engine.recover import notice
+from stagekeeper.engine.notice import notice
 from tests.unit.engine.execution import Execution
 from tests.unit.engine.wire import Wire
 from tests.unit.engine.world import Saved, World
@@ -119,7 +119,7 @@ class RecordedWorld(World):
     def begin_recoveries(self, name: str) -> None:
         """As ``notice``, but those that this began are the story's to run."""
         with self.recorder.running("Notice"):
-            notice(self.deps, OperationId(name))
+            notice(self.deps, OperationId(name), name)
 
     def execution_of(self, name: str, request: dict[str, Any]) -> Execution:
         return _RecordedExecution(self, name, request)
