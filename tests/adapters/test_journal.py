@@ -341,6 +341,16 @@ def test_recording_the_release_gives_publish_back_and_keeps_the_stage(desk: Desk
     assert desk.held() == {"op": {STAGE}}
 
 
+def test_a_release_is_recorded_only_while_the_lock_is_held(desk: Desk) -> None:
+    record = desk.journal.begin(desk.converging(), Phase.PUBLISH)
+    desk.table.put(Put(items.lock_key(ORDERS), {"holders": {}, "queue": [], "revision": 9}))
+
+    with pytest.raises(Superseded):
+        record_release(desk, record)
+
+    assert desk.store.release(ORDERS, ReleaseNumber(1)) is None
+
+
 def test_recording_it_again_changes_nothing(desk: Desk) -> None:
     record = desk.journal.begin(desk.converging(), Phase.PUBLISH)
     record_release(desk, record)

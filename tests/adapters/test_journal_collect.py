@@ -176,6 +176,16 @@ def test_between_two_batches_the_lock_is_free_and_what_was_done_is_on_record(des
     assert (desk.held(), desk.waiting()) == ({}, ["deploy"])
 
 
+def test_the_lock_itself_stays(desk: Desk) -> None:
+    """It counts its writes: who looked at it before must not take another for it."""
+    record = collecting(desk)
+    before = desk.store.lock(ORDERS).revision
+
+    desk.journal.let_go(record, DONE)
+
+    assert desk.store.lock(ORDERS).revision > before
+
+
 def test_the_next_batch_comes_after_whoever_waited(desk: Desk) -> None:
     record = collecting(desk)
     deploy = desk.open("deploy")

@@ -32,6 +32,11 @@ def _at_a_request(point: Point) -> bool:
     return point.sent is not None
 
 
+def _at_a_request_to_others(point: Point) -> bool:
+    """Of the table a throttle is as good as a 500: both are tried again, and neither has an effect."""
+    return point.sent is not None and not point.sent.name.startswith("dynamodb.")
+
+
 def where(fault: Fault, at: Callable[[Point], bool]) -> Fault:
     """The fault at fewer points."""
     return replace(fault, at=lambda point: fault.at(point) and at(point))
@@ -203,7 +208,7 @@ STOPPED = Fault("the execution is gone, a recovery follows", _everywhere, _dies(
 DIES_AFTER = Fault("the worker dies right after an effect", at_an_effect, _dies_after)
 LOST = Fault("the answer is lost after the effect", at_an_effect, _loses_the_answer)
 NEVER_ARRIVES = Fault("no answer comes, and no effect", _at_a_request, _never_arrives)
-BROKEN = Fault("AWS answers 500", _at_a_request, _is_answered("ServiceException", 500))
+BROKEN = Fault("AWS answers 500", _at_a_request_to_others, _is_answered("ServiceException", 500))
 THROTTLED = Fault("a burst of throttles", _of("lambda"), _is_answered("TooManyRequestsException", 429, _BURST))
 BUSY = Fault("an update is in progress", _at(*_FUNCTIONS), _is_answered("ResourceConflictException", 409))
 STALE_REVISION = Fault(

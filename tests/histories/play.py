@@ -35,13 +35,15 @@ _ENOUGH = 60
 class Operation:
     """An operation as the story has it. ``hand``: what somebody put a function's alias on since it was planned (None: deleted).
 
-    ``before``: the aliases as they were when it was planned. ``disturbed``: what else came in between.
+    ``before`` and ``recorded``: the aliases as they were, on AWS and by the record, when it was planned.
+    ``disturbed``: what else came in between.
     """
 
     name: str
     request: Mapping[str, Any]
     intent: Intent | None = None
     before: dict[str, int] = field(default_factory=dict)
+    recorded: dict[str, int] = field(default_factory=dict)
     hand: dict[str, int | None] = field(default_factory=dict)
     disturbed: set[str] = field(default_factory=set)
     waited: bool = False
@@ -61,6 +63,8 @@ class Operation:
         """Where the alias of its stage may be while it is under way, when nothing of it would be at ``expected``."""
         wanted = None if self.intent is None else self.intent.content.get(function)
         targets: set[int | None] = set() if wanted is None else set(aws.having(function, wanted))
+        if wanted is None and function in self.recorded and self.request.get("on_drift") == "overwrite":
+            targets = {self.recorded[function]}  # kept, and put back where the record has it
         if self.intent is None or not self.intent.moves:
             return {expected}
         # What goes goes, whatever somebody put it on meanwhile.
@@ -189,7 +193,9 @@ class Play:
         aws = self.aws()
         if state == "Plan" and operation.kind != "sweep" and not operation.committed:
             operation.intent = self.story.expect(operation.request, aws)
-            operation.before = {f: version for (stage, f), version in aws.aliases.items() if stage == operation.stage}
+            operation.before = {f: version for (at, f), version in aws.aliases.items() if at == operation.stage}
+            stage = self.story.stages.get(operation.stage or "")
+            operation.recorded = {} if stage is None else dict(stage.serves)
             operation.hand.clear()
         if state == "Inspect" and operation.kind == "verify":
             operation.intent = self._expect_verify(operation.request, aws)

@@ -187,6 +187,12 @@ def test_what_cannot_be_read_is_never_guessed_nor_overwritten(of: Stage | None, 
     )
 
 
+def test_weights_are_drift_also_where_the_version_is_the_recorded_one() -> None:
+    problem = drift(DEV, LogicalName("api"), arn("api"), version(1), replace(seen(1), weighted=True))
+    assert problem is not None
+    assert problem.blocker == f"{arn('api')}:dev: recorded 1, found version 1 and another one by routing weights"
+
+
 def test_record_and_aws_that_agree_are_no_drift() -> None:
     assert drift(DEV, LogicalName("api"), arn("api"), version(1), seen(1, "Inactive")) is None
 

@@ -8,6 +8,7 @@ import pytest
 
 from stagekeeper.domain.facts import Artifact, WantedFunction
 from stagekeeper.domain.model import Claim, LatestWrite, LogicalName, Release, ReleaseNumber
+from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.plan import Unchanged
 from tests.unit.domain.builders import (
     DEV,
@@ -65,6 +66,7 @@ def test_a_mixed_stage_is_never_unchanged() -> None:
 def test_new_code_is_published_and_the_alias_moves_onto_it() -> None:
     facts = deploy_facts(wanted("api", "B"), wanted("worker"), at=ON_R1, releases=(R1,), versions=V1)
     plan = planned(decide_deploy(deploy_wish(), facts))
+    assert (plan.kind, plan.service, plan.stage) == (OperationKind.DEPLOY, SERVICE, DEV)
     assert [(p.function, p.update_code, p.update_members, p.served) for p in plan.publishes] == [("api", True, (), version(1))]
     assert moves(plan) == {"api": (1, None)}
     assert plan.moves[0].revision_id == "revision-of-api"
@@ -95,7 +97,7 @@ def test_every_publish_says_why_and_updates_only_what_differs(function: WantedFu
 
 def test_a_publish_carries_what_latest_was() -> None:
     (publish,) = planned(decide_deploy(deploy_wish(), deploy_facts(wanted("api", "B")))).publishes
-    assert (publish.before, publish.content) == (content("A"), content("B"))
+    assert (publish.function_name, publish.before, publish.content) == ("orders-api", content("A"), content("B"))
     assert publish.last_modified == 1_700_000_000.0
     assert publish.artifact == Artifact("artifacts", "code/api-B.zip", None, "B")
 
@@ -217,6 +219,14 @@ def test_the_alias_of_a_function_that_is_not_in_the_request_is_dropped_after_the
     assert plan.settled[arn("worker")] == replace(alias("worker", 1), kept=True)
 
 
+def test_dropping_an_alias_is_a_change_also_where_the_release_stays() -> None:
+    """A rollback kept it; the next deploy of the same content does not."""
+    at = stage(1, api=1, worker=1, mailer=1)
+    facts = deploy_facts(wanted("api"), wanted("worker"), at=at, releases=(R1,), versions=V1)
+    plan = planned(decide_deploy(deploy_wish(), facts))
+    assert (plan.release, plan.moves, [drop.function for drop in plan.drops]) == (1, (), ["mailer"])
+
+
 def test_a_partial_deploy_keeps_the_stages_other_functions() -> None:
     wish = deploy_wish(partial=True)
     facts = deploy_facts(wanted("api", "B"), wish=wish, at=ON_R1, releases=(R1,), versions=V1)
@@ -238,7 +248,7 @@ def test_a_partial_deploy_leaves_an_alias_alone_that_the_stages_release_does_not
     after_rollback = stage(1, api=1, mailer=4)
     facts = deploy_facts(wanted("api", "B"), wish=wish, at=after_rollback, releases=(release(1, api="A"),))
     plan = planned(decide_deploy(wish, facts))
-    assert [(k.function, k.version) for k in plan.keeps] == [("mailer", version(4))]
+    assert [(k.function, k.version, k.reason) for k in plan.keeps] == [("mailer", version(4), "not named by this partial deploy")]
     assert plan.functions == {"api": part("api", "B")}
 
 

@@ -171,7 +171,7 @@ def test_a_member_that_was_given_once_must_be_given_again(given: tuple[str, ...]
     missing = "Environment" if given else "Environment, Timeout"
     assert refusal.blockers == (f"api.configuration: {missing}",)
     again = ", ".join(f"configuration.{member}" for member in missing.split(", "))
-    says(refusal, f"an earlier deploy gave {missing}", f"Give {again} again")
+    says(refusal, f"Function api ({arn('api')}): an earlier deploy gave {missing}", f"Give {again} again")
     assert SECRET not in repr(refusal)
 
 
@@ -307,7 +307,7 @@ def many(count: int) -> list[WantedFunction]:
 def test_500_functions_are_possible_and_501_are_not() -> None:
     planned(decide_deploy(deploy_wish(), deploy_facts(*many(500))))
     refusal = refused(decide_deploy(deploy_wish(), deploy_facts(*many(501))))
-    assert refusal.code is Code.INVALID_REQUEST
+    assert (refusal.code, refusal.blockers) == (Code.INVALID_REQUEST, ("501",))
     says(refusal, "501 functions; at most 500")
 
 

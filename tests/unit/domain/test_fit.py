@@ -53,13 +53,16 @@ def test_without_code_both_kinds_are_published_as_they_are(package: str) -> None
     planned(decide_deploy(deploy_wish(), deploy_facts(wanted("api", package=package))))
 
 
-@pytest.mark.parametrize(
-    ("package", "member"), [("Image", "Handler"), ("Image", "Runtime"), ("Image", "Layers"), ("Zip", "ImageConfig")]
-)
-def test_a_member_of_the_other_kind_of_package_is_refused(package: str, member: str) -> None:
-    facts = deploy_facts(wanted("api", package=package, given=(member, "Timeout")))
+@pytest.mark.parametrize(("package", "members"), [("Image", "Handler"), ("Image", "Layers, Runtime"), ("Zip", "ImageConfig")])
+def test_members_of_the_other_kind_of_package_are_refused(package: str, members: str) -> None:
+    facts = deploy_facts(wanted("api", package=package, given=(*members.split(", "), "Timeout")))
+    kinds = {
+        "Image": "is a container image, and only functions with a zip have",
+        "Zip": "is a zip, and only container images have",
+    }
+    named = ", ".join(f"configuration.{member}" for member in members.split(", "))
     misfit(
-        refused(decide_deploy(deploy_wish(), facts)), f"api.configuration: {member}", f"configuration.{member}", "Leave that out"
+        refused(decide_deploy(deploy_wish(), facts)), f"api.configuration: {members}", f"{kinds[package]} {named}. Leave that out"
     )
 
 
@@ -73,8 +76,9 @@ def test_a_member_of_its_own_kind_of_package_is_taken(package: str, members: tup
 
 def test_a_layer_of_another_region_is_refused() -> None:
     distant = LAYER.replace("eu-central-1", "us-east-1")
-    facts = deploy_facts(wanted("api", given=("Layers",), layers=(LAYER, distant)))
-    misfit(refused(decide_deploy(deploy_wish(), facts)), f"api.configuration.Layers: {distant}", "Region eu-central-1", distant)
+    facts = deploy_facts(wanted("api", given=("Layers",), layers=(LAYER, distant, f"{distant}1")))
+    blocker = f"api.configuration.Layers: {distant}, {distant}1"
+    misfit(refused(decide_deploy(deploy_wish(), facts)), blocker, "Region eu-central-1", distant)
 
 
 def test_a_layer_of_another_account_is_taken() -> None:

@@ -254,6 +254,21 @@ def test_letting_go_of_the_last_slot_ends_the_holding() -> None:
     assert lock == Lock()
 
 
+@pytest.mark.parametrize("slots", [frozenset({DEV}), None])
+@pytest.mark.parametrize("leaving", ["a", "b", "c"])
+def test_nobody_lets_go_for_another(leaving: str, slots: frozenset[str] | None) -> None:
+    lock = asked(Lock(), entry("a", DEV), entry("b", QA), entry("c", PROD), entry("d", DEV, QA))
+    after = release(lock, OperationId(leaving), slots)
+    stays = leaving != "a" and slots is not None
+    assert after.holders == tuple(holder for holder in lock.holders if holder.operation_id != leaving or stays)
+    assert after.queue == lock.queue
+
+
+def test_giving_back_a_slot_leaves_the_queue_as_it_is() -> None:
+    lock = asked(Lock(), entry("a", DEV), entry("b", DEV))
+    assert release(lock, OperationId("b"), frozenset({DEV})) == lock
+
+
 def test_letting_go_of_everything_leaves_the_queue_too() -> None:
     lock = asked(Lock(), entry("a", DEV), entry("b", DEV))
     assert names(release(lock, OperationId("b")).queue) == []

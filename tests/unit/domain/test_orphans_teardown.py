@@ -12,7 +12,7 @@ from stagekeeper.domain.model import OperationId, StageName
 from stagekeeper.domain.orphans import FoundVersion, SweepSettings, orphans_of_service
 from stagekeeper.domain.reach import ServiceFacts, index, reach_of, unheld_functions
 from tests.unit.domain.builders import arn, numbers, release, stage, version
-from tests.unit.domain.orphan_cases import API, BASE, DAY, HOUR, PROD, Case, found, function, movement, named, removed
+from tests.unit.domain.orphan_cases import API, BASE, DAY, HOUR, NOW, PROD, Case, found, function, movement, named, removed
 
 # What a stage reached.
 
@@ -247,6 +247,25 @@ def test_a_claim_is_held(facts: dict[str, Any], held: bool) -> None:
         in_flight={},
     )
     free = unheld_functions(index(replace(base, **facts)), [API, arn("web")], rollback_depth=5, since=math.inf)
+    assert (arn("web") not in free) is held
+
+
+@pytest.mark.parametrize(("ago", "held"), [(HOUR, True), (DAY - 1, True), (DAY, False), (2 * DAY, False)])
+@pytest.mark.parametrize("how", ["served", "on a way back", "displaced"])
+def test_what_was_left_lately_holds_a_claim_for_the_grace_period(how: str, ago: float, held: bool) -> None:
+    last = {
+        "served": movement(2, 1, 2, ago),
+        "on a way back": movement(2, 2, 2, ago, 1),
+        "displaced": movement(2, 2, 2, ago, displaced={arn("web"): version(1)}),
+    }[how]
+    service = ServiceFacts(
+        stages=[stage(2, api=2)],
+        releases=[release(1, web="A"), release(2, api="B")],
+        # Another stage served r1 once, long ago: it is no release that waits for its first stage.
+        movements=[last, movement(1, None, 1, 50 * DAY, of="qa"), movement(2, 1, 2, 40 * DAY, of="qa")],
+        in_flight={},
+    )
+    free = unheld_functions(index(service), [API, arn("web")], rollback_depth=5, since=NOW - DAY)
     assert (arn("web") not in free) is held
 
 
