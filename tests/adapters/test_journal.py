@@ -13,7 +13,7 @@ from stagekeeper.aws.journal import Superseded
 from stagekeeper.aws.table import MalformedItem, Put
 from stagekeeper.domain.model import Claim, LogicalName, ReleaseNumber
 from stagekeeper.domain.operation import Phase, Status
-from stagekeeper.domain.record import OperationRecord
+from stagekeeper.domain.record import OperationRecord, Succeeded
 
 from .desk import (
     COLLECT,
@@ -137,7 +137,7 @@ def furnished(desk: Desk) -> OperationRecord:
 
 @EACH_LATE_WRITE
 def test_a_worker_that_is_not_late_writes(desk: Desk, write: Late) -> None:
-    """What the two cases after this one refuse is refused for no other reason."""
+    """What the three cases after this one refuse is refused for no other reason."""
     record = furnished(desk)
     before = everything(desk)
 
@@ -150,6 +150,20 @@ def test_a_worker_that_is_not_late_writes(desk: Desk, write: Late) -> None:
 def test_a_worker_whose_epoch_has_passed_writes_nothing(desk: Desk, write: Late) -> None:
     record = furnished(desk)
     desk.journal.begin(record, Phase.COMPENSATE)
+    before = everything(desk)
+
+    with pytest.raises(Superseded):
+        write(desk, record)
+
+    assert everything(desk) == before
+
+
+@EACH_LATE_WRITE
+def test_a_worker_writes_nothing_under_another_status_although_the_epoch_is_its_own(desk: Desk, write: Late) -> None:
+    """Each status comes with an epoch of its own, so that one is as good as the other; each is asked for all the same."""
+    record = furnished(desk)
+    decided = items.operation_item(replace(record, status=Status.COMPENSATING))
+    desk.table.put(Put(items.operation_key(record.operation_id), decided))
     before = everything(desk)
 
     with pytest.raises(Superseded):
@@ -216,6 +230,17 @@ def test_once_compensating_it_cannot_be_committed(desk: Desk) -> None:
 def test_a_status_that_may_not_follow_is_never_written(desk: Desk) -> None:
     with pytest.raises(AssertionError, match="converging"):
         desk.journal.end(desk.converging(), Status.ENDED, END)
+
+
+@pytest.mark.parametrize("end", [END, None], ids=["the end", "work follows"])
+def test_what_is_being_put_back_is_never_committed(desk: Desk, end: Succeeded | None) -> None:
+    """Not even by a worker with a good mandate."""
+    compensating = desk.journal.record_failure(desk.converging(), FAILURE, calls_ended=True, moved={})
+
+    with pytest.raises(AssertionError, match="cannot go from compensating to committed"):
+        desk.journal.commit(compensating, new_stage(), movement(), end)
+
+    assert desk.known() == compensating
 
 
 def test_a_commit_writes_stage_movement_status_and_lock_at_once(desk: Desk) -> None:

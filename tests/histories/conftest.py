@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Self, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from moto import mock_aws
 
-from stagekeeper.engine import gather, trouble
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-class _OneAfterTheOther:
-    """A pool of no thread: what it is given runs at once, in order."""
-
-    def __init__(self, max_workers: int) -> None:
-        self.max_workers = max_workers
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def map(self, work: Callable[[T], R], things: Iterable[T]) -> Iterator[R]:
-        return iter([work(thing) for thing in things])
+from tests.unit.engine.one_thread import one_thread
 
 
 @pytest.fixture(scope="package", autouse=True)
 def _one_thread() -> Iterator[None]:
-    patched = pytest.MonkeyPatch()
-    for module in (gather, trouble):
-        patched.setattr(module, "ThreadPoolExecutor", _OneAfterTheOther)
-    with mock_aws():
+    with one_thread():
         yield
-    patched.undo()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -419,6 +419,7 @@ class Journal:
     def commit(self, record: OperationRecord, stage: Stage | None, movement: Movement | None, end: End | None) -> OperationRecord:
         """``converging -> committed``: stage, movement and status at once; the lock too, if this is the end (``end``)."""
         status = Status.COMMITTED
+        _check_way(record, status)
         attributes = {"committed_at": iso(self._clock.now())}
         extra = self._stage_writes(record, stage, movement)
         if end is None:
@@ -445,8 +446,7 @@ class Journal:
         *,
         forget_lock: bool = False,
     ) -> OperationRecord:
-        if not may_become(record.status, status):
-            raise AssertionError(f"operation {record.operation_id} cannot go from {record.status} to {status}")
+        _check_way(record, status)
         ended = items.end_attributes(end, iso(self._clock.now()))
         update = self._update(record, {**attributes, **ended, "status": status.value, "epoch": record.epoch + 1})
         if record.locked_service is None:
@@ -537,6 +537,11 @@ def _known(service: ServiceName | None) -> ServiceName:
     if service is None:
         raise AssertionError("this operation is about no service in particular")
     return service
+
+
+def _check_way(record: OperationRecord, status: Status) -> None:
+    if not may_become(record.status, status):
+        raise AssertionError(f"operation {record.operation_id} cannot go from {record.status} to {status}")
 
 
 def _as_seen(claim: Claim) -> Condition:
