@@ -106,12 +106,15 @@ def test_drift_is_overwritten_from_where_the_alias_is(
     found: Seen, to: int | None, move: tuple[int | None, None, int | None]
 ) -> None:
     """If something fails it is put back onto what AWS served, so that is what counts as before."""
-    assert moved(decide(ON_1, found, to, overwrite=True)) == [move]
+    plan = decide(ON_1, found, to, overwrite=True)
+    assert moved(plan) == [move]
+    assert plan.moves[0].arn == arn("api")
 
 
 def test_an_alias_on_latest_cannot_be_overwritten_since_it_could_not_be_put_back() -> None:
     plan = decide(ON_1, LATEST, overwrite=True)
     assert codes(plan) == [Code.DRIFTED]
+    assert plan.problems[0].blocker == f"{arn('api')}:dev -> $LATEST"
     assert "points at $LATEST, which cannot be put back" in plan.problems[0].sentence
     assert "by hand" in plan.problems[0].sentence
 
@@ -140,19 +143,23 @@ def test_an_alias_that_is_not_wanted_is_dropped_if_so_asked() -> None:
 @pytest.mark.parametrize("drop", [False, True])
 @pytest.mark.parametrize("found", [seen(3), Absent(), LATEST])
 def test_drift_counts_also_where_the_function_is_not_wanted(found: Seen, *, drop: bool) -> None:
-    assert codes(decide(ON_1, found, targets=False, drop=drop)) == [Code.DRIFTED]
+    plan = decide(ON_1, found, targets=False, drop=drop)
+    assert codes(plan) == [Code.DRIFTED]
+    assert f"The alias dev of function api ({arn('api')}) should serve version 1" in plan.problems[0].sentence
 
 
 @pytest.mark.parametrize(("found", "before"), [(seen(3), 3), (Absent(), None)])
 def test_a_kept_alias_is_put_back_onto_its_recorded_version(found: Seen, before: int | None) -> None:
     plan = decide(ON_1, found, targets=False, overwrite=True)
     assert (moved(plan), plan.keeps) == ([(before, None, 1)], [])
-    assert "behind our back" in plan.moves[0].reason
+    again = "put back onto the recorded version (it was moved behind our back onto version 3)"
+    assert plan.moves[0].reason == ("made again: the alias was deleted behind our back" if before is None else again)
 
 
 def test_a_kept_alias_on_latest_cannot_be_overwritten_either() -> None:
     plan = decide(ON_1, LATEST, targets=False, overwrite=True)
     assert codes(plan) == [Code.DRIFTED]
+    assert "The alias dev of function api" in plan.problems[0].sentence
     assert "by hand" in plan.problems[0].sentence
 
 

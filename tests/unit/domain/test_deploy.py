@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from stagekeeper.domain.facts import Artifact, WantedFunction
-from stagekeeper.domain.model import Claim, LatestWrite, LogicalName, Release, ReleaseNumber
+from stagekeeper.domain.facts import Absent, Artifact, WantedFunction
+from stagekeeper.domain.model import Claim, LatestWrite, LogicalName, Release, ReleaseNumber, StageName
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.plan import Unchanged
 from tests.unit.domain.builders import (
@@ -127,8 +127,8 @@ def test_a_version_that_has_the_content_is_reused(state: str) -> None:
     facts = deploy_facts(wanted("api", "B"), at=stage(1, api=4), releases=(release(1, api="A"),), versions=versions)
     plan = planned(decide_deploy(deploy_wish(), facts))
     assert plan.publishes == ()
-    assert [(r.function, r.version, r.served, r.reason) for r in plan.reuses] == [
-        ("api", version(7), version(4), "version 7 already has this content")
+    assert [(r.function, r.arn, r.version, r.served, r.reason) for r in plan.reuses] == [
+        ("api", arn("api"), version(7), version(4), "version 7 already has this content")
     ]
     assert moves(plan) == {"api": (4, 7)}
 
@@ -324,7 +324,21 @@ def test_overwriting_drift_moves_the_alias_back_and_does_not_touch_the_way_back(
     assert moves(plan) == {"api": (3, 1)}
     assert "moved behind our back onto version 3" in plan.moves[0].reason
     assert plan.moves[0].revision_id is None  # the recorded one is not the alias's any more
-    assert (plan.release, plan.way_back) == (1, numbers(9))
+    assert (plan.release, plan.way_back, plan.overwrite_drift) == (1, numbers(9), True)
+
+
+def test_an_alias_that_is_made_again_is_named_with_what_is_not_back() -> None:
+    facts = deploy_facts(
+        wanted("api", "B"), wanted("worker"), wanted("new"), at=ON_R1, releases=(R1,), served={"worker": Absent()}
+    )
+    (warning,) = planned(decide_deploy(deploy_wish(overwrite=True), facts)).warnings
+    assert warning.startswith("the alias dev of function worker is made again: its permissions, function URL")
+
+
+@pytest.mark.parametrize("to", [DEV, None])
+def test_nothing_was_lost_where_no_alias_was(to: StageName | None) -> None:
+    wish = deploy_wish(to=to)
+    assert planned(decide_deploy(wish, deploy_facts(wanted("api"), wish=wish))).warnings == ()
 
 
 def test_a_drop_does_not_care_where_the_alias_is_when_drift_is_overwritten() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from stagekeeper.domain.model import OperationId, StageName
 from stagekeeper.domain.orphans import FoundVersion, SweepSettings, orphans_of_service
-from stagekeeper.domain.reach import ServiceFacts, index, reach_of, unheld_functions
+from stagekeeper.domain.reach import NEWEST_RELEASES, ServiceFacts, index, reach_of, unheld_functions
 from tests.unit.domain.builders import arn, numbers, release, stage, version
 from tests.unit.domain.orphan_cases import API, BASE, DAY, HOUR, NOW, PROD, Case, found, function, movement, named, removed
 
@@ -136,6 +136,17 @@ TEARDOWN_REMOVED: list[tuple[str, dict[str, Any]]] = [
     ("a way back of its own", {"stages": (stage(2, 1, api=2), named("prod", stage(3, api=3)))}),
     ("keep, depth and grace", {"settings": SweepSettings(9, 9, 9 * DAY)}),
     ("the lack of a date", {"versions": (found(1, "A", published=None),)}),
+    (
+        "a release that is not on record, of a stage that is gone",
+        {"movements": (*TORN.movements, movement(1, 9, None, 9 * DAY, of="qa"))},
+    ),
+    (
+        "a release with the same content that no stage reached",
+        {
+            "releases": (release(0, api="A", web="Z"), *TORN.releases),
+            "movements": (*TORN.movements, movement(1, None, 0, 9 * DAY, of="qa"), movement(2, 0, None, 8 * DAY, of="qa")),
+        },
+    ),
     (
         "another stage's former life",
         {
@@ -267,6 +278,13 @@ def test_what_was_left_lately_holds_a_claim_for_the_grace_period(how: str, ago: 
     )
     free = unheld_functions(index(service), [API, arn("web")], rollback_depth=5, since=NOW - DAY)
     assert (arn("web") not in free) is held
+
+
+def test_a_release_that_was_never_served_holds_a_claim_only_among_the_newest() -> None:
+    newer = [release(number, api=f"B{number}") for number in range(2, NEWEST_RELEASES + 2)]
+    for releases, free in ((newer[1:], set()), (newer, {arn("web")})):
+        service = ServiceFacts([stage(2, api=2)], [release(1, web="A"), *releases], [], {})
+        assert unheld_functions(index(service), [arn("web")], rollback_depth=5, since=NOW - DAY) == free
 
 
 def test_of_the_claimed_functions_those_that_nothing_holds_are_named() -> None:

@@ -96,6 +96,12 @@ def test_a_reset_to_what_is_served_repairs_drift_and_leaves_the_way_back() -> No
     assert (plan.release, plan.previous_release, plan.way_back) == (3, 3, numbers(2, 1))
 
 
+def test_a_reset_like_a_stage_that_serves_the_same_leaves_the_way_back_too() -> None:
+    like = replace(PROD_ON_R2, release=ReleaseNumber(3))
+    plan = planned(decide_restore(reset_wish(PROD, overwrite=True), ON_R3, R3, others=(like,), served={"worker": seen(1)}))
+    assert (plan.release, plan.way_back) == (3, numbers(2, 1))
+
+
 def test_a_mixed_stage_can_be_reset_to_the_release_before_the_failure_and_pushes_nothing() -> None:
     plan = planned(reset(2, stage(2, 1, mixed=True, api=3, worker=2)))
     assert moves(plan) == {"api": (3, 2)}
