@@ -70,6 +70,7 @@ def test_what_a_service_ever_claimed_is_remembered_with_its_name_there(desk: Des
     names = {arn(number): LogicalName(f"f{number}") for number in range(120)}
     assert desk.store.members(ORDERS) == {**names, arn(0): LogicalName("renamed")}
     assert desk.store.services() == [ORDERS]
+    assert desk.table.get(items.known_service_key(ORDERS)) is not None
 
 
 def test_a_claim_that_is_freed_leaves_the_function_a_member(desk: Desk) -> None:
@@ -150,6 +151,9 @@ def test_a_function_that_nobody_has_is_claimed_anew(desk: Desk) -> None:
     assert desk.store.claims([arn(0)]) == {arn(0): Claim(ORDERS, LogicalName("f0"))}
     assert desk.store.members(ORDERS) == {arn(0): LogicalName("f0")}
     assert desk.store.services() == [ORDERS]
+    # Under the keys by which a teardown takes them off again.
+    assert desk.table.get(items.member_key(ORDERS, arn(0))) is not None
+    assert desk.table.get(items.known_service_key(ORDERS)) is not None
 
 
 def test_what_is_the_services_already_stays_as_it_is(desk: Desk) -> None:

@@ -97,13 +97,26 @@ def test_each_service_has_its_patience_anew(desk: Desk) -> None:
     assert (sweep.collecting, desk.waiting(ORDERS), desk.waiting(BILLING)) == (BILLING, [], ["op"])
 
 
+def test_all_services_together_have_three_hours(desk: Desk) -> None:
+    """The state machine's time must not end while the last of them is waited for."""
+    desk.holding("deploy")
+    sweep = desk.sweeping(wait=3600)
+    desk.clock.sleep(3 * 3600 - 60)
+
+    sweep, first = desk.journal.ask_to_collect(sweep, ORDERS)
+    desk.clock.sleep(60)
+    sweep, second = desk.journal.ask_to_collect(sweep, ORDERS)
+
+    assert (type(first), type(second)) == (Waiting, GaveUp)
+
+
 def test_a_worker_that_died_in_a_batch_is_followed_by_one_with_the_same_lock(desk: Desk) -> None:
     record = collecting(desk)
 
     again, answer = desk.journal.ask_to_collect(record, ORDERS)
 
     assert answer == Granted()
-    assert again.epoch == record.epoch + 1
+    assert (again.epoch, record.overlapped, again.overlapped) == (record.epoch + 1, False, True)
     assert desk.held() == {"op": {COLLECT}}
 
 
