@@ -54,7 +54,7 @@ crash: setup
 	CRASH_POINTS=all .venv/bin/python -m pytest tests/crash --disable-socket --dist worksteal --numprocesses 2
 
 soak: setup
-	STAGEKEEPER_HISTORIES=1000 STAGEKEEPER_SEED=$${STAGEKEEPER_SEED:-$$(date +%s)} .venv/bin/python -m pytest tests/histories --disable-socket -s
+	STAGEKEEPER_HISTORIES=1050 STAGEKEEPER_SEED=$${STAGEKEEPER_SEED:-$$(date +%s)} .venv/bin/python -m pytest tests/histories --disable-socket -s
 
 # Every mutant of the rules and of the journal against their own tests, which takes more than an hour; docs/testing.md judges the
 # survivors. MUTANTS (a pattern) stands for fewer: make mutants-domain MUTANTS='stagekeeper.domain.lock.*'
