@@ -61,16 +61,17 @@ def test_an_alias_holds_its_target_and_the_version_it_gives_weight_to(api: Lambd
     fake.alias(NAME, "strange", "$LATEST")
     fake.alias(NAME, "qa", "1")
 
-    found = {version: sorted(names) for version, names in api.aliased(ARN).items()}
+    found = api.aliased(ARN)
 
-    assert found == {ONE: ["dev", "qa"], TWO: ["canary"], THREE: ["canary"]}
+    assert {version: sorted(names) for version, names in found.targets.items()} == {ONE: ["dev", "qa"], TWO: ["canary"]}
+    assert found.weighted == {THREE: ["canary"]}
 
 
 def test_a_weight_of_nothing_holds_as_well(api: LambdaApi, fake: FakeLambda) -> None:
     """AWS refuses to delete it all the same."""
     fake.alias(NAME, "canary", "2", {"3": 0.0})
 
-    assert api.aliased(ARN)[THREE] == ["canary"]
+    assert api.aliased(ARN).weighted[THREE] == ["canary"]
 
 
 def test_the_aliases_of_all_pages_count(api: LambdaApi, fake: FakeLambda) -> None:
@@ -78,7 +79,7 @@ def test_the_aliases_of_all_pages_count(api: LambdaApi, fake: FakeLambda) -> Non
         fake.alias(NAME, f"s{number:03}", "2")
     fake.alias(NAME, "zz-last", "3")
 
-    found = api.aliased(ARN)
+    found = api.aliased(ARN).targets
 
     assert (len(found[TWO]), found[THREE]) == (120, ["zz-last"])
     assert fake.count("ListAliases") == 3

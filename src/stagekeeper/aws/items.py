@@ -261,6 +261,7 @@ def lock_item(lock: Lock) -> Item:
         "holders": {entry.operation_id: _entry(entry) for entry in lock.holders},
         "queue": [_entry(entry) for entry in lock.queue],
         "revision": lock.revision,
+        "sweeper": None if lock.sweeper is None else _entry(lock.sweeper),
     }
 
 
@@ -268,7 +269,14 @@ def lock_of(item: Item | None) -> Lock:
     if item is None:
         return Lock()
     holders = sorted((_entry_of(entry) for entry in item["holders"].values()), key=lambda entry: entry.since)
-    return Lock(tuple(holders), tuple(_entry_of(entry) for entry in item["queue"]), item["revision"])
+    # An earlier version wrote no sweeper.
+    sweeper = item.get("sweeper")
+    return Lock(
+        holders=tuple(holders),
+        queue=tuple(_entry_of(entry) for entry in item["queue"]),
+        revision=item["revision"],
+        sweeper=None if sweeper is None else _entry_of(sweeper),
+    )
 
 
 def operation_item(record: OperationRecord) -> Item:

@@ -353,17 +353,31 @@ class Journal:
         attributes = {"epoch": following.epoch, "phase": following.phase.value, "collecting": service}
         for _ in range(_LOCK_ATTEMPTS):
             lock = self._store.lock(service)
+            usable = self._without_ended_sweeper(lock, record.operation_id)
             now = self._clock.now()
             since = next((waiter.since for waiter in lock.queue if waiter.operation_id == record.operation_id), now)
             wish = _entry(record, frozenset({lock_rules.COLLECT}), since)
             # All services together must be done before the state machine's time is over.
             wish = replace(wish, gives_up_at=min(wish.gives_up_at, max(since, record.asked_at + _SWEEP_PATIENCE)))
-            changed, answer = lock_rules.ask(lock, wish, now)
+            changed, answer = lock_rules.ask(usable, wish, now)
+            if isinstance(answer, lock_rules.Waiting) and answer.blockers == (usable.sweeper,):
+                # Nobody is to wait behind one that only waits for another sweep to end: it keeps no place, and asks again.
+                changed = lock_rules.release(changed, record.operation_id)
+                if now >= record.asked_at + record.lock_wait_seconds:
+                    answer = lock_rules.GaveUp(answer.blockers)
             if self._changed_lock([self._update(record, attributes)], service, lock, changed):
                 # Held already: by a worker that died, or by one that is only late.
                 held = lock_rules.holds(lock, record.operation_id, frozenset())
                 return replace(following, overlapped=held), answer
         raise Unanswered(f"asking for the lock of service {service}", "others were faster every time")
+
+    def _without_ended_sweeper(self, lock: Lock, asking: OperationId) -> Lock:
+        """A sweep that ended between two batches has nobody stand aside any more."""
+        if lock.sweeper is None or lock.sweeper.operation_id == asking:
+            return lock
+        at_work = self._store.operation(lock.sweeper.operation_id)
+        ended = at_work is None or at_work.end is not None
+        return lock_rules.sweep_is_over(lock, lock.sweeper.operation_id) if ended else lock
 
     def free_stray(self, operation_id: OperationId, service: ServiceName) -> bool:
         """Take an operation that is not on record out of the lock; False if it is on record after all."""
@@ -371,17 +385,49 @@ class Journal:
         for _ in range(_LOCK_ATTEMPTS):
             seen = self._store.lock(service)
             try:
-                if self._changed_lock([unknown], service, seen, lock_rules.release(seen, operation_id)):
+                free = lock_rules.sweep_is_over(lock_rules.release(seen, operation_id), operation_id)
+                if self._changed_lock([unknown], service, seen, free):
                     return True
             except Superseded:
                 return False
         raise Unanswered(f"changing the lock of service {service}", "others were faster every time")
 
-    def let_go(self, record: OperationRecord, progress_key: str) -> OperationRecord:
-        """Let others in between two batches of a sweep, with what the batch did on record."""
+    def let_go(self, record: OperationRecord, progress_key: str, *, done: bool = False) -> OperationRecord:
+        """Let others in between two batches of a sweep, with what the batch did on record; other sweeps as well when ``done``."""
         update = self._update(record, {"progress_key": progress_key, "collecting": None})
-        self._with_lock(record, [update], lambda lock: lock_rules.release(lock, record.operation_id), must_hold=False)
+
+        def change(lock: Lock) -> Lock:
+            lock = lock_rules.release(lock, record.operation_id)
+            return lock_rules.sweep_is_over(lock, record.operation_id) if done else lock
+
+        self._with_lock(record, [update], change, must_hold=False)
         return replace(record, progress_key=progress_key, collecting=None)
+
+    # The custom resource's Lambda, which is no operation.
+
+    def ask_for_lease(self, wish: Entry, service: ServiceName) -> Answer:
+        """Ask for ``collect`` without an operation: granted, it ends by itself."""
+        for _ in range(_LOCK_ATTEMPTS):
+            lock = self._store.lock(service)
+            changed, answer = lock_rules.ask(lock, wish, self._clock.now())
+            if changed == lock or self._changed_lock([], service, lock, changed):
+                return answer
+        raise Unanswered(f"asking for the lock of service {service}", "others were faster every time")
+
+    def check_lease(self, wish: Entry, service: ServiceName) -> None:
+        """Raise Superseded unless the lease is still held."""
+        now = self._clock.now()
+        held = next((each for each in self._store.lock(service).holders if each.operation_id == wish.operation_id), None)
+        if held is None or now >= held.since + lock_rules.LEASE_SECONDS - lock_rules.LEASE_MARGIN:
+            raise Superseded(f"{wish.operation_id} does not hold the lock of service {service} any more")
+
+    def end_lease(self, wish: Entry, service: ServiceName) -> None:
+        """Give it back, or the place in the queue."""
+        for _ in range(_LOCK_ATTEMPTS):
+            lock = self._store.lock(service)
+            if self._changed_lock([], service, lock, lock_rules.release(lock, wish.operation_id)):
+                return
+        raise Unanswered(f"changing the lock of service {service}", "others were faster every time")
 
     # Tearing down: what was recorded is taken off the record again, piece by piece, so that a worker that died can be followed.
 

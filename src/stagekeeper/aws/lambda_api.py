@@ -74,6 +74,22 @@ class VersionListed:
 
 
 @dataclass(frozen=True, slots=True)
+class Aliased:
+    """The names of a function's aliases, by the version they point at, and by the version they give some traffic to."""
+
+    targets: Mapping[VersionNumber, Sequence[str]]
+    weighted: Mapping[VersionNumber, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeStored:
+    """All functions and versions of the account in this Region, and how much it may be, in bytes."""
+
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class LambdaClients:
     """One client for reads, one for alias calls and one for publishing calls: they differ in patience and retries."""
 
@@ -163,6 +179,19 @@ class LambdaApi:
         """What an alias serves. Absent: the alias, or the whole function, is not there. Shows no weights."""
         return self._served(arn, alias)
 
+    def stack_of(self, arn: FunctionArn) -> str | Absent | Unreadable | None:
+        """The ARN of the stack that made the function, by the tag that CloudFormation puts on it; None if none did.
+
+        AWS shows tags only to who may list them, and says why where it cannot.
+        """
+        answer = self._function(arn, None)
+        if isinstance(answer, (Absent, Unreadable)):
+            return answer
+        if (error := answer.get("TagsError")) is not None:
+            return Unreadable(f"the tags of function {arn}", f"{error.get('ErrorCode')}: {error.get('Message')}".rstrip("."))
+        stack: str | None = answer.get("Tags", {}).get("aws:cloudformation:stack-id")
+        return stack
+
     def exists(self, arn: FunctionArn) -> bool | Unreadable:
         answer = self._read_function(arn, None)
         return answer if isinstance(answer, Unreadable) else not isinstance(answer, Absent)
@@ -176,11 +205,15 @@ class LambdaApi:
         return VersionSeen(version, str(answer.get("State", "Active")))
 
     def _read_function(self, name: str, qualifier: str | None) -> Mapping[str, Any] | Absent | Unreadable:
+        answer = self._function(name, qualifier)
+        return answer if isinstance(answer, (Absent, Unreadable)) else answer["Configuration"]
+
+    def _function(self, name: str, qualifier: str | None) -> Mapping[str, Any] | Absent | Unreadable:
         self._get_function.wait()
         named: dict[str, str] = {"FunctionName": name} if qualifier is None else {"FunctionName": name, "Qualifier": qualifier}
         what = f"function {name}" if qualifier is None else f"function {name}:{qualifier}"
         try:
-            return self._clients.read.get_function(**named)["Configuration"]
+            return self._clients.read.get_function(**named)
         except ClientError as error:
             if error_code(error) == "ResourceNotFoundException":
                 return Absent()
@@ -220,13 +253,21 @@ class LambdaApi:
         listed = self._pages(f"listing versions of {arn}", call, "Versions")
         return (version for version in listed if version["Version"] != "$LATEST")
 
-    def aliased(self, arn: FunctionArn) -> dict[VersionNumber, list[str]]:
-        """The names of all aliases, by each version they give traffic to: as target or by weight. Raises CallFailed."""
-        found: dict[VersionNumber, list[str]] = {}
+    def aliased(self, arn: FunctionArn) -> Aliased:
+        """The names of all aliases, by the versions they give traffic to. Raises CallFailed."""
+        targets: dict[VersionNumber, list[str]] = {}
+        weighted: dict[VersionNumber, list[str]] = {}
         for alias in self._aliases(arn):
-            for number in {alias["FunctionVersion"], *_weights(alias)} - {"$LATEST"}:
-                found.setdefault(VersionNumber.parse(number), []).append(str(alias["Name"]))
-        return found
+            name = str(alias["Name"])
+            for found, numbers in ((targets, [alias["FunctionVersion"]]), (weighted, _weights(alias))):
+                for number in set(numbers) - {"$LATEST"}:
+                    found.setdefault(VersionNumber.parse(number), []).append(name)
+        return Aliased(targets, weighted)
+
+    def code_stored(self) -> CodeStored:
+        """How much code the account has in this Region. Raises CallFailed."""
+        answer = self._read("reading the account's settings", self._clients.alias.get_account_settings)
+        return CodeStored(int(answer["AccountUsage"]["TotalCodeSize"]), int(answer["AccountLimit"]["TotalCodeSize"]))
 
     def aliases(self, arn: FunctionArn) -> dict[str, AliasSeen]:
         """Every alias of a function by its name, all pages of 50. Raises CallFailed."""

@@ -135,6 +135,16 @@ class CodeProblem:
     sentence: str
 
 
+@dataclass(frozen=True, slots=True)
+class StackSeen:
+    """A CloudFormation stack, and the outermost one that it is nested in (itself if in none)."""
+
+    stack_id: str
+    name: str
+    status: str
+    root_id: str
+
+
 #: Releases count from 1.
 NO_RELEASE = ReleaseNumber(0)
 

@@ -14,6 +14,13 @@ from stagekeeper.domain.operation import OperationKind
 PUBLISH = "publish"
 COLLECT = "collect"
 
+#: What the custom resource's Lambda is called where it holds or waits: it is no execution whose life could be asked for.
+LEASE = "custom-resource"
+#: How long (seconds) such a holder counts as alive after the grant.
+LEASE_SECONDS = 60
+#: Nothing is begun any more so long (seconds) before its end: a call takes up to 10 s, and clocks differ.
+LEASE_MARGIN = 20
+
 #: A waiter that has not asked again this long (seconds) after its own patience ran out has left without saying so.
 ABANDONED_AFTER = 60
 
@@ -47,14 +54,24 @@ class Entry:
     since: float
     gives_up_at: float
 
+    @property
+    def is_lease(self) -> bool:
+        """Ends by itself, and has no execution."""
+        return self.operation == LEASE
+
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A service's lock: who holds what, and who waits, in order of arrival. ``revision`` grows with each write."""
+    """A service's lock: who holds what, and who waits, in order of arrival. ``revision`` grows with each write.
+
+    ``sweeper`` is the sweep that is at work on the service: it holds ``collect`` only for a batch, but other sweeps stand aside
+    from its first batch to its last.
+    """
 
     holders: tuple[Entry, ...] = ()
     queue: tuple[Entry, ...] = ()
     revision: int = 0
+    sweeper: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +106,7 @@ def ask(lock: Lock, wish: Entry, now: float) -> tuple[Lock, Answer]:
     ``wish.since`` is when it first asked; asking again keeps the place in the queue. A holder that asks again (a repeated
     delivery) is granted what it holds. The caller stores the lock only if it differs.
     """
+    lock = _without_ended_leases(lock, now)
     if any(holder.operation_id == wish.operation_id for holder in lock.holders):
         return lock, Granted()
     queue = tuple(w for w in lock.queue if w.operation_id == wish.operation_id or now <= w.gives_up_at + ABANDONED_AFTER)
@@ -96,13 +114,24 @@ def ask(lock: Lock, wish: Entry, now: float) -> tuple[Lock, Answer]:
     others = tuple(waiter for waiter in queue if waiter.operation_id != wish.operation_id)
     in_the_way = tuple(holder for holder in lock.holders if conflicts(holder.slots, wish.slots))
     in_the_way += tuple(waiter for waiter in queue[:place] if conflicts(waiter.slots, wish.slots) and not _may_pass(wish, waiter))
+    sweeps = wish.operation == OperationKind.SWEEP.value
+    named = {wish.operation_id, *(each.operation_id for each in in_the_way)}
+    if sweeps and lock.sweeper is not None and lock.sweeper.operation_id not in named:
+        in_the_way += (lock.sweeper,)
     if not in_the_way:
         granted = replace(wish, since=now)
-        return replace(lock, holders=(*lock.holders, granted), queue=others), Granted()
+        sweeper = granted if sweeps else lock.sweeper
+        return replace(lock, holders=(*lock.holders, granted), queue=others, sweeper=sweeper), Granted()
     if now >= wish.gives_up_at:
         return replace(lock, queue=others), GaveUp(in_the_way)
     queued = queue if place < len(queue) else (*queue, wish)
     return replace(lock, queue=queued), Waiting(in_the_way)
+
+
+def _without_ended_leases(lock: Lock, now: float) -> Lock:
+    """What a Lambda that is no execution held, and did not give back in time, is nobody's."""
+    left = tuple(held for held in lock.holders if not held.is_lease or now < held.since + LEASE_SECONDS)
+    return replace(lock, holders=left)
 
 
 def _may_pass(wish: Entry, waiter: Entry) -> bool:
@@ -122,6 +151,12 @@ def release(lock: Lock, operation_id: OperationId, slots: frozenset[str] | None 
             holder = replace(holder, slots=left)
         holders.append(holder)
     return replace(lock, holders=tuple(holders), queue=queue)
+
+
+def sweep_is_over(lock: Lock, operation_id: OperationId) -> Lock:
+    """The lock without the sweep, if it is the one at work."""
+    at_work = lock.sweeper is not None and lock.sweeper.operation_id == operation_id
+    return replace(lock, sweeper=None) if at_work else lock
 
 
 def holds(lock: Lock, operation_id: OperationId, slots: frozenset[str]) -> bool:

@@ -10,10 +10,11 @@ Make the service's index once (``reach.index``), then ask per function: ``orphan
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from stagekeeper.domain.facts import StackSeen
 from stagekeeper.domain.model import (
     Content,
     FunctionArn,
@@ -78,8 +79,9 @@ class FoundVersion:
 class FunctionFacts:
     """Everything AWS says about one function that can hold a version: all pages.
 
-    ``aliases``: the names of all aliases that point at a version, by target or by routing weight, whoever made them.
-    ``hanging``: what hangs on a version, in words: event source mappings, permissions, provisioned concurrency, URLs.
+    ``aliases``: the names of all aliases that point at a version by target, ``weighted`` by routing weight, whoever made them.
+    ``hanging``: what hangs on a version, in words: event source mappings, permissions, provisioned concurrency. (A function URL
+    hangs on an alias or on $LATEST, never on a version.) ``stacks``: those that own the function, with those they are nested in.
     """
 
     function: LogicalName
@@ -87,6 +89,8 @@ class FunctionFacts:
     versions: Sequence[FoundVersion]
     aliases: Mapping[VersionNumber, Sequence[str]]
     hanging: Mapping[VersionNumber, Sequence[str]]
+    weighted: Mapping[VersionNumber, Sequence[str]] = field(default_factory=dict)
+    stacks: Sequence[StackSeen] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +105,24 @@ class Verdict:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A version, and everything that is known when it is asked whether it is needed. ``now`` in epoch seconds."""
+
+    found: FoundVersion
+    function: FunctionFacts
+    service: ServiceIndex
+    settings: SweepSettings
+    now: float
+
+
 def orphans(function: FunctionFacts, service: ServiceIndex, settings: SweepSettings, now: float) -> list[Verdict]:
     """A sweep: a verdict for every version of the function, oldest first. ``now`` in epoch seconds."""
     check_time(now)
-    unclear = _unclear(service, settings, now)
     reasons: dict[VersionNumber, str | None] = {}
     for found in function.versions:
-        reasons[found.version] = (
-            _held_on_aws(found, function)
-            or _held_by_service(found, function, service, settings, now)
-            or _in_flight(found, function, service.in_flight)
-            or _not_ours_to_judge(found, settings)
-            or unclear
-            or _within_grace(found, function, service, settings, now)
-        )
+        asked = Asked(found, function, service, settings, now)
+        reasons[found.version] = next((reason for root in ROOTS.values() if (reason := root(asked)) is not None), None)
     unneeded = sorted((version for version, reason in reasons.items() if reason is None), reverse=True)
     spared = set(unneeded[: settings.keep])
     newest = "the newest unneeded version" if settings.keep == 1 else f"among the newest {settings.keep} unneeded versions"
@@ -144,6 +152,7 @@ def orphans_of_stage(stage: Stage, function: FunctionFacts, service: ServiceInde
             continue
         reason = (
             _held_on_aws(found, function, but={stage.name})
+            or _by_a_stack(function)
             or _reached_by_another(stage, found, function, service)
             or next((_unserved(number) for number in numbers if number in service.unserved), None)
             or _in_flight(found, function, service.in_flight)
@@ -176,12 +185,35 @@ def orphans_of_service(
 
 def _held_on_aws(found: FoundVersion, function: FunctionFacts, but: AbstractSet[str] = frozenset()) -> str | None:
     """What AWS itself shows on the version. Aliases of the names in ``but`` hold nothing: they go, too."""
+    return _by_alias(found, function, but) or _by_weight(found, function, but) or _by_trigger(found, function)
+
+
+def _by_alias(found: FoundVersion, function: FunctionFacts, but: AbstractSet[str] = frozenset()) -> str | None:
     aliases = sorted(set(function.aliases.get(found.version, ())) - but)
-    if aliases:
-        return f"alias {aliases[0]} points at it" if len(aliases) == 1 else f"aliases {_some(aliases)} point at it"
+    if not aliases:
+        return None
+    return f"alias {aliases[0]} points at it" if len(aliases) == 1 else f"aliases {_some(aliases)} point at it"
+
+
+def _by_weight(found: FoundVersion, function: FunctionFacts, but: AbstractSet[str] = frozenset()) -> str | None:
+    aliases = sorted(set(function.weighted.get(found.version, ())) - but)
+    if not aliases:
+        return None
+    return f"alias {aliases[0]} gives it weight" if len(aliases) == 1 else f"aliases {_some(aliases)} give it weight"
+
+
+def _by_trigger(found: FoundVersion, function: FunctionFacts) -> str | None:
     hanging = sorted(function.hanging.get(found.version, ()))
-    if hanging:
-        return f"{_some(hanging)} {'hangs' if len(hanging) == 1 else 'hang'} on it"
+    if not hanging:
+        return None
+    return f"{_some(hanging)} {'hangs' if len(hanging) == 1 else 'hang'} on it"
+
+
+def _by_a_stack(function: FunctionFacts) -> str | None:
+    """A stack that moves, or that is stuck, may yet need any version of its functions: to go on, or to roll back."""
+    for stack in function.stacks:
+        if stack.status.endswith(("_IN_PROGRESS", "_FAILED")):
+            return f"stack {stack.name}, which owns the function, is {stack.status}"
     return None
 
 
@@ -191,29 +223,35 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _held_by_service(
-    found: FoundVersion, function: FunctionFacts, service: ServiceIndex, settings: SweepSettings, now: float
-) -> str | None:
-    numbers = _containing(found, function, service)
-    return (
-        next((service.serving[number] for number in numbers if number in service.serving), None)
-        or service.serving_versions.get((function.arn, found.version))
-        or _promised(numbers, service, settings, now)
-    )
+def _served_by_release(asked: Asked) -> str | None:
+    serving = asked.service.serving
+    return next((serving[number] for number in _numbers(asked) if number in serving), None)
 
 
 def _promised(numbers: Sequence[ReleaseNumber], service: ServiceIndex, settings: SweepSettings, now: float) -> str | None:
     """Why one of the releases can still be wanted although no stage serves it."""
+    return _on_way_back(numbers, service, settings) or _popped(numbers, service, settings, now) or _built(numbers, service)
+
+
+def _on_way_back(numbers: Sequence[ReleaseNumber], service: ServiceIndex, settings: SweepSettings) -> str | None:
     for number in numbers:
         steps, stage = service.way_back.get(number, (math.inf, ""))
         if steps <= settings.rollback_depth:
             return f"r{number} is {steps} step{'' if steps == 1 else 's'} back on stage {stage}'s way back"
+    return None
+
+
+def _popped(numbers: Sequence[ReleaseNumber], service: ServiceIndex, settings: SweepSettings, now: float) -> str | None:
     for number in numbers:
         if number in service.popped:
             at, stage = service.popped[number]
             if not _is_over(at, settings, now):
                 what = f"popped from stage {stage}'s way back"
                 return f"{_ago(what, at, now)}; kept for {_span(settings.grace_seconds)}"
+    return None
+
+
+def _built(numbers: Sequence[ReleaseNumber], service: ServiceIndex) -> str | None:
     return next((_unserved(number) for number in numbers if number in service.unserved), None)
 
 
@@ -228,17 +266,22 @@ def _in_flight(
     return None if operation is None else f"operation {operation} is under way and mentions it"
 
 
-def _not_ours_to_judge(found: FoundVersion, settings: SweepSettings) -> str | None:
-    """A stranger's version, or one of ours of which too little is known to say that nothing needs it."""
-    if not found.ours:
-        return None if settings.strangers else NOT_OURS
-    if found.published_at is None:
+def _stranger(asked: Asked) -> str | None:
+    return NOT_OURS if not asked.found.ours and not asked.settings.strangers else None
+
+
+def _too_little_known(asked: Asked) -> str | None:
+    """One of ours of which too little is known to say that nothing needs it."""
+    if not asked.found.ours:
+        return None
+    if asked.found.published_at is None:
         return "when it was published is not on record"
-    return "what it contains is not on record" if found.content is None else None
+    return "what it contains is not on record" if asked.found.content is None else None
 
 
-def _unclear(service: ServiceIndex, settings: SweepSettings, now: float) -> str | None:
+def _unclear(asked: Asked) -> str | None:
     """Why no version can be called unneeded: a release that counts is not on record, so it may contain any of them."""
+    service, settings, now = asked.service, asked.settings, asked.now
     for number in service.missing:
         recently_left = number in service.left and not _is_over(service.left[number], settings, now)
         if number in service.serving or recently_left or _promised([number], service, settings, now) is not None:
@@ -246,13 +289,34 @@ def _unclear(service: ServiceIndex, settings: SweepSettings, now: float) -> str 
     return None
 
 
-def _within_grace(
-    found: FoundVersion, function: FunctionFacts, service: ServiceIndex, settings: SweepSettings, now: float
-) -> str | None:
-    since = _displaced(found, function, service)
-    if since is None or _is_over(since[1], settings, now):
+def _within_grace(asked: Asked) -> str | None:
+    since = _displaced(asked.found, asked.function, asked.service)
+    if since is None or _is_over(since[1], asked.settings, asked.now):
         return None
-    return f"{_ago(*since, now)}; kept for {_span(settings.grace_seconds)}"
+    return f"{_ago(*since, asked.now)}; kept for {_span(asked.settings.grace_seconds)}"
+
+
+def _numbers(asked: Asked) -> Sequence[ReleaseNumber]:
+    return _containing(asked.found, asked.function, asked.service)
+
+
+#: Everything that holds a version against a sweep, by what it is; the first that does gives the reason. Each alone is enough.
+ROOTS: Mapping[str, Callable[[Asked], str | None]] = {
+    "alias": lambda asked: _by_alias(asked.found, asked.function),
+    "weight": lambda asked: _by_weight(asked.found, asked.function),
+    "trigger": lambda asked: _by_trigger(asked.found, asked.function),
+    "release served": _served_by_release,
+    "version served": lambda asked: asked.service.serving_versions.get((asked.function.arn, asked.found.version)),
+    "way back": lambda asked: _on_way_back(_numbers(asked), asked.service, asked.settings),
+    "popped": lambda asked: _popped(_numbers(asked), asked.service, asked.settings, asked.now),
+    "never served": lambda asked: _built(_numbers(asked), asked.service),
+    "operation": lambda asked: _in_flight(asked.found, asked.function, asked.service.in_flight),
+    "stranger": _stranger,
+    "too little known": _too_little_known,
+    "release not on record": _unclear,
+    "stack": lambda asked: _by_a_stack(asked.function),
+    "grace": _within_grace,
+}
 
 
 def _displaced(found: FoundVersion, function: FunctionFacts, service: ServiceIndex) -> tuple[str, float] | None:

@@ -11,6 +11,7 @@ from stagekeeper.aws.executions import Executions
 from stagekeeper.aws.images import Images
 from stagekeeper.aws.journal import Journal
 from stagekeeper.aws.lambda_api import LambdaApi, LambdaClients
+from stagekeeper.aws.stacks import Stacks
 from stagekeeper.aws.store import ObjectHashes, Store
 from stagekeeper.aws.table import Table, dynamodb_client
 
@@ -28,6 +29,7 @@ class Deps:
     journal: Journal
     clock: Clock
     executions: Executions
+    stacks: Stacks
     images: Images = field(default_factory=Images)
     pass_roles: str = ""
 
@@ -49,5 +51,6 @@ def real_deps(table_name: str, bucket: str, machine_arn: str, pass_roles: str) -
         journal=Journal(table, clock),
         clock=clock,
         executions=Executions(machine_arn),
+        stacks=Stacks(clock),
         pass_roles=pass_roles,
     )

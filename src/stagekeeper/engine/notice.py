@@ -48,7 +48,8 @@ def look_after(deps: Deps, record: OperationRecord, blockers: Sequence[Entry]) -
 def dead_among(deps: Deps, service: ServiceName, blockers: Iterable[Entry]) -> list[Dead]:
     """Of those in the way the dead, whose recovery has begun if it can be. Raises CallFailed where the table cannot be read."""
     dead = []
-    for entry in blockers:
+    # A lease ends by itself, and has no execution to ask about.
+    for entry in (each for each in blockers if not each.is_lease):
         known = deps.store.operation(entry.operation_id)
         if known is None:
             # Nothing but its place in the lock is left of it.

@@ -112,8 +112,11 @@ def _services(deps: Deps, request: RecoverRequest) -> list[ServiceName]:
 
 
 def _in_lock(deps: Deps, service: ServiceName) -> list[Entry]:
+    """The operations that hold something of a service, wait for it, or sweep it (which a sweep does between its batches, too)."""
     lock = deps.store.lock(service)
-    return [*lock.holders, *lock.queue]
+    sweeper = () if lock.sweeper is None else (lock.sweeper,)
+    entries = {entry.operation_id: entry for entry in (*lock.holders, *lock.queue, *sweeper) if not entry.is_lease}
+    return list(entries.values())
 
 
 def _one_dead(deps: Deps, request: RecoverRequest, operation_id: OperationId) -> list[tuple[OperationRecord, Over]] | Refusal:

@@ -1,7 +1,8 @@
 """Finds out everything that can hold a version: on record, and on AWS. Decides nothing and changes nothing.
 
 Per function three calls on Lambda's shared budget (versions, aliases, provisioned concurrency), plus one listing of the
-Region's event source mappings; policies have a budget of their own and are read only for what nothing else holds.
+Region's event source mappings and one look at each stack; GetFunction (whose is it) and policies have budgets of their own, and
+policies are read only for what nothing else holds.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.callers import Mappings
 from stagekeeper.aws.errors import CallFailed, NotThere
 from stagekeeper.aws.lambda_api import LambdaApi
+from stagekeeper.aws.stacks import StackLooks
 from stagekeeper.aws.store import VersionOnRecord
-from stagekeeper.domain.facts import Absent, Unreadable
+from stagekeeper.domain.facts import Absent, StackSeen, Unreadable
 from stagekeeper.domain.model import Claim, FunctionArn, LogicalName, OperationId, ServiceName, StageName, VersionNumber
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.orphans import FoundVersion, FunctionFacts, SweepSettings, Verdict, orphans
@@ -29,6 +31,14 @@ _MOVING = frozenset({OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind
 
 #: GetPolicy's budget is 15 a second; some of it is others'.
 _POLICIES_PER_SECOND = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is read once for many functions: the Region's event source mappings, and the stacks that have the functions."""
+
+    mappings: Mappings
+    stacks: StackLooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,12 @@ def on_record(deps: Deps, service: ServiceName, asking: OperationId) -> OnRecord
     )
 
 
+def surroundings(deps: Deps) -> Surroundings | Unreadable:
+    """For one batch of work, which takes seconds."""
+    mappings = deps.callers.mappings()
+    return mappings if isinstance(mappings, Unreadable) else Surroundings(mappings, StackLooks(deps.stacks))
+
+
 def _in_flight(deps: Deps, service: ServiceName, asking: OperationId) -> dict[tuple[FunctionArn, VersionNumber], OperationId]:
     """The versions that the operations which hold the service's lock work with: from where, to where, and what they made."""
     mentioned: dict[tuple[FunctionArn, VersionNumber], OperationId] = {}
@@ -83,10 +99,10 @@ def survey(deps: Deps, service: ServiceName, settings: SweepSettings, asking: Op
     """
     record = on_record(deps, service, asking)
     api = deps.lambda_api.unhurried()
-    mappings = deps.callers.mappings()
-    if isinstance(mappings, Unreadable):
-        return Survey(service, trouble=unreadable(service, [mappings]))
-    found = in_parallel(lambda item: function_facts(deps, api, item[1], item[0], mappings), record.functions.items())
+    around = surroundings(deps)
+    if isinstance(around, Unreadable):
+        return Survey(service, trouble=unreadable(service, [around]))
+    found = in_parallel(lambda item: function_facts(deps, api, item[1], item[0], around), record.functions.items())
     broken = [function for function in found if isinstance(function, Unreadable)]
     there = [function for function in found if isinstance(function, FunctionFacts)]
     if not broken:
@@ -113,10 +129,13 @@ def _holding(function: FunctionFacts, unread: Iterable[Verdict]) -> FunctionFact
 
 
 def function_facts(
-    deps: Deps, api: LambdaApi, function: LogicalName, arn: FunctionArn, mappings: Mappings
+    deps: Deps, api: LambdaApi, function: LogicalName, arn: FunctionArn, around: Surroundings
 ) -> FunctionFacts | Absent | Unreadable:
     """What AWS says about a function, but for the policies of its versions. Raises MalformedItem, CallFailed for the table."""
     recorded = deps.store.versions(arn)
+    stacks = _stacks(api, arn, around.stacks)
+    if isinstance(stacks, (Absent, Unreadable)):
+        return stacks
     try:
         sizes = api.code_sizes(arn)
         aliases = api.aliased(arn)
@@ -127,13 +146,20 @@ def function_facts(
         return Unreadable(f"what function {function} has ({error.what})", error.why)
     hanging: dict[VersionNumber, list[str]] = {}
     for version in sizes:
-        held = list(mappings.get(f"{arn}:{version}", ()))
+        held = list(around.mappings.get(f"{arn}:{version}", ()))
         if str(version) in provisioned:
             held.append("provisioned concurrency")
         if held:
             hanging[version] = held
     versions = [_found(version, size, recorded.get(version)) for version, size in sizes.items()]
-    return FunctionFacts(function, arn, versions, aliases, hanging)
+    return FunctionFacts(function, arn, versions, aliases.targets, hanging, aliases.weighted, stacks)
+
+
+def _stacks(api: LambdaApi, arn: FunctionArn, looks: StackLooks) -> list[StackSeen] | Absent | Unreadable:
+    stack = api.stack_of(arn)
+    if isinstance(stack, (Absent, Unreadable)):
+        return stack
+    return [] if stack is None else looks.with_root(stack)
 
 
 def with_policies(

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from stagekeeper.aws.bodies import Bodies
-from stagekeeper.aws.callers import Mappings
 from stagekeeper.aws.errors import CallFailed, Throttled, Unanswered
 from stagekeeper.aws.lambda_api import LambdaApi
 from stagekeeper.aws.table import MalformedItem
@@ -31,7 +30,7 @@ from stagekeeper.engine.mandate import Mandate
 from stagekeeper.engine.notice import dead_among, look_after
 from stagekeeper.engine.report import Swept, close, ended, subject_of
 from stagekeeper.engine.step import Step, Wait, failed, resume
-from stagekeeper.engine.survey import OnRecord, function_facts, on_record, survey, with_policies
+from stagekeeper.engine.survey import OnRecord, Surroundings, function_facts, on_record, surroundings, survey, with_policies
 
 #: After so long (seconds) a worker begins no further survey, and so long a dry run may look in all.
 _SOME_WORK = 60.0
@@ -215,13 +214,13 @@ class _Collector:
         """As many of the versions as there is time for, function by function, one at least. Raises CallFailed and Superseded."""
         mandate = Mandate(self.deps.journal, self.deps.clock, self.record)
         record = on_record(self.deps, service, self.record.operation_id)
-        mappings = self.deps.callers.mappings()
+        around = surroundings(self.deps)
         done = len(self.progress.done)
         for arn, verdicts in groupby(ahead, key=lambda verdict: verdict.arn):
             if self.deps.clock.now() > until - _LOOK and len(self.progress.done) > done:
                 return
             mine = list(verdicts)[:_AT_ONCE]
-            now = self._judged_anew(record, mappings, arn, mine)
+            now = self._judged_anew(record, around, arn, mine)
             for verdict in mine:
                 if self.deps.clock.now() > until - _DELETE and len(self.progress.done) > done:
                     return
@@ -244,17 +243,17 @@ class _Collector:
         return verdict if stays is None else replace(verdict, remove=False, reason=stays)
 
     def _judged_anew(
-        self, record: OnRecord, mappings: Mappings | Unreadable, arn: FunctionArn, ahead: Sequence[Verdict]
+        self, record: OnRecord, around: Surroundings | Unreadable, arn: FunctionArn, ahead: Sequence[Verdict]
     ) -> dict[Place, Verdict]:
         """What holds now, under the lock. A fact that cannot be read keeps everything of the function."""
         facts: FunctionFacts | Absent | Unreadable
-        if isinstance(mappings, Unreadable):
-            facts = mappings
+        if isinstance(around, Unreadable):
+            facts = around
         elif not self._is_ours(record, arn, ahead[0].function):
             # Nobody's functions are claimed while they are judged: another service could find the version and count on it.
             return {place(v): replace(v, remove=False, reason="the function belongs to another service by now") for v in ahead}
         else:
-            facts = function_facts(self.deps, self.api, ahead[0].function, arn, mappings)
+            facts = function_facts(self.deps, self.api, ahead[0].function, arn, around)
         if isinstance(facts, FunctionFacts):
             facts = with_policies(self.deps, [facts], [v for v in ahead if v.version in {f.version for f in facts.versions}])[0]
         match facts:

@@ -35,7 +35,7 @@ from stagekeeper.engine.gather import in_parallel
 from stagekeeper.engine.mandate import Mandate
 from stagekeeper.engine.report import TornDown, ended, subject_of
 from stagekeeper.engine.step import Go, Step, Wait, failed, resume
-from stagekeeper.engine.survey import OnRecord, function_facts, on_record, users, with_policies
+from stagekeeper.engine.survey import OnRecord, function_facts, on_record, surroundings, users, with_policies
 
 #: How many versions are deleted before that is put on record.
 _SAVE_EVERY = 200
@@ -60,13 +60,13 @@ def _facts(deps: Deps, record: OnRecord, only: Stage | None, going: Sequence[Sta
     looked_at = {**record.functions, **names}
     members = list({**record.members, **names})
     facts = TeardownFacts(service=record.facts, members=members, users={}, functions=[])
-    mappings = deps.callers.mappings()
-    if isinstance(mappings, Unreadable):
-        return replace(facts, functions=[mappings])
+    around = surroundings(deps)
+    if isinstance(around, Unreadable):
+        return replace(facts, functions=[around])
     urls = dict(zip(names, in_parallel(lambda arn: _urls(deps, arn), names), strict=True))
     places = [(stage.name, arn) for stage in going for arn in stage.aliases]
-    found_users = in_parallel(lambda place: users(deps, place[1], place[0], mappings, urls[place[1]]), places)
-    found = in_parallel(lambda item: function_facts(deps, deps.lambda_api, item[1], item[0], mappings), looked_at.items())
+    found_users = in_parallel(lambda place: users(deps, place[1], place[0], around.mappings, urls[place[1]]), places)
+    found = in_parallel(lambda item: function_facts(deps, deps.lambda_api, item[1], item[0], around), looked_at.items())
     there = [function for function in found if isinstance(function, FunctionFacts)]
     candidates = [verdict for verdict in judged(only, going, record.facts, there) if verdict.remove]
     unread = [function for function in found if isinstance(function, Unreadable)]

@@ -23,6 +23,7 @@ from stagekeeper.domain.lock import (
     conflicts,
     release,
     stage_slot,
+    sweep_is_over,
 )
 from stagekeeper.domain.model import OperationId, StageName
 
@@ -69,7 +70,8 @@ class LockHistories(RuleBasedStateMachine):
             case Waiting(blockers=blockers) | GaveUp(blockers=blockers):
                 assert blockers
                 assert all(conflicts(blocker.slots, wish.slots) for blocker in blockers)
-                assert set(blockers) <= {*before.holders, *before.queue}
+                sweeper = {before.sweeper} - {None} if wish.operation == "sweep" else set()
+                assert set(blockers) <= {*before.holders, *before.queue, *sweeper}
                 if isinstance(answer, Waiting):
                     assert ask(changed, wish, self.now) == (changed, answer)
                 else:
@@ -110,6 +112,15 @@ class LockHistories(RuleBasedStateMachine):
         holder = data.draw(st.sampled_from(self.lock.holders))
         self._let_go(holder.operation_id)
 
+    @precondition(lambda self: self.lock.sweeper is not None)
+    @rule()
+    def pause_between_batches(self) -> None:
+        """A sweep lets everybody in but other sweeps; it comes back."""
+        at_work = self.lock.sweeper
+        assert at_work is not None
+        self.lock = release(self.lock, at_work.operation_id)
+        self.served.discard(at_work.operation_id)
+
     @precondition(lambda self: self.lock.queue)
     @rule(data=st.data())
     def die_while_waiting(self, data: st.DataObject) -> None:
@@ -125,7 +136,7 @@ class LockHistories(RuleBasedStateMachine):
         return [holder for holder in self.lock.holders if holder.slots > {PUBLISH}]
 
     def _let_go(self, operation_id: OperationId) -> None:
-        self.lock = release(self.lock, operation_id)
+        self.lock = sweep_is_over(release(self.lock, operation_id), operation_id)
         assert release(self.lock, operation_id) == self.lock
         self.alive.pop(operation_id, None)
         self.served.discard(operation_id)
@@ -134,6 +145,11 @@ class LockHistories(RuleBasedStateMachine):
     def no_two_hold_the_same(self) -> None:
         for one, other in itertools.combinations(self.lock.holders, 2):
             assert not conflicts(one.slots, other.slots)
+
+    @invariant()
+    def no_two_sweeps_are_at_work(self) -> None:
+        sweeps = {holder.operation_id for holder in self.lock.holders if holder.operation == "sweep"}
+        assert not sweeps or (self.lock.sweeper is not None and sweeps == {self.lock.sweeper.operation_id})
 
     @invariant()
     def nobody_is_there_twice(self) -> None:

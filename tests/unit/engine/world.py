@@ -23,6 +23,7 @@ from stagekeeper.aws.executions import Executions
 from stagekeeper.aws.images import EcrClient, Images
 from stagekeeper.aws.journal import Journal
 from stagekeeper.aws.lambda_api import LambdaApi, LambdaClients
+from stagekeeper.aws.stacks import Stacks
 from stagekeeper.aws.store import Store
 from stagekeeper.aws.table import Table
 from stagekeeper.domain.facts import Absent, Unreadable
@@ -32,6 +33,7 @@ from stagekeeper.domain.request import DocumentRef
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.notice import notice
 from tests.fake import FakeClock, FakeLambda, FakeStepFunctions
+from tests.fake.cloudformation import FakeCloudFormation
 from tests.fake.store import Store as LambdaStore
 
 from .direct_dynamodb import all_items, shorten
@@ -123,6 +125,7 @@ class World:
         #: What Lambda held before the last change of it, for a test of stale reads that notes it.
         self.before_last_change: LambdaStore | None = None
         self._started: list[Execution] = []
+        self.stacks = FakeCloudFormation(REGION)
         self.fake = FakeLambda(REGION, clock=self.moments, objects=self._object, **self.fake_options)
         # The tests' own clients are not tapped, so all accounts share them.
         self._s3, self._dynamodb = _own_s3(), _own_dynamodb()
@@ -183,6 +186,7 @@ class World:
             journal=Journal(table, self.clock),
             clock=self.clock,
             executions=Executions(self.executions.machine_arn, lambda: step_functions),
+            stacks=Stacks(self.clock, lambda: self.stacks),
             images=Images(self._ecr),
         )
 

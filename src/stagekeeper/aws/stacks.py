@@ -1,0 +1,114 @@
+"""CloudFormation: how a stack is, and which stack owns a resource. Must not change any stack."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stagekeeper.aws.clock import Clock
+from stagekeeper.aws.errors import error_code, spelled
+from stagekeeper.aws.pace import Pace
+from stagekeeper.domain.facts import Absent, StackSeen, Unreadable
+
+#: CloudFormation publishes no number; it throttles accounts that read much faster than this.
+_PER_SECOND = 5.0
+
+
+class CloudFormationClient(Protocol):
+    """The two calls of CloudFormation that are made."""
+
+    def describe_stacks(self, **request: Any) -> Mapping[str, Any]: ...
+
+    def describe_stack_resources(self, **request: Any) -> Mapping[str, Any]: ...
+
+
+def cloudformation_client() -> CloudFormationClient:
+    config = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 6})
+    client: Any = boto3.client("cloudformation", config=config)
+    typed: CloudFormationClient = client
+    return typed
+
+
+class Stacks:
+    """The client is made when the first stack is looked at: most tasks look at none."""
+
+    def __init__(self, clock: Clock, make_client: Callable[[], CloudFormationClient] = cloudformation_client) -> None:
+        self._pace = Pace(clock, _PER_SECOND)
+        self._make_client = make_client
+        self._client: CloudFormationClient | None = None
+        self._making = threading.Lock()
+
+    def look(self, stack_id: str) -> StackSeen | Absent | Unreadable:
+        """A stack by its ARN. Absent: it was deleted so long ago that CloudFormation forgot it."""
+        self._pace.wait()
+        try:
+            answer = self._made().describe_stacks(StackName=stack_id)["Stacks"]
+        except ClientError as error:
+            return Absent() if _does_not_exist(error) else Unreadable(f"stack {stack_id}", spelled(error))
+        except BotoCoreError as error:
+            return Unreadable(f"stack {stack_id}", spelled(error))
+        if not answer:
+            return Absent()
+        found = answer[0]
+        root = str(found.get("RootId") or found["StackId"])
+        return StackSeen(str(found["StackId"]), str(found["StackName"]), str(found["StackStatus"]), root)
+
+    def owner_of(self, physical_id: str) -> str | Absent | Unreadable:
+        """The name of the stack that has a resource, by the resource's physical id. Absent: none has it."""
+        self._pace.wait()
+        try:
+            answer = self._made().describe_stack_resources(PhysicalResourceId=physical_id)["StackResources"]
+        except ClientError as error:
+            return Absent() if _does_not_exist(error) else Unreadable(f"the stack of {physical_id}", spelled(error))
+        except BotoCoreError as error:
+            return Unreadable(f"the stack of {physical_id}", spelled(error))
+        # CloudFormation answers with the whole stack; a resource that it let go of is not in it any more.
+        owned = [each for each in answer if each.get("PhysicalResourceId") == physical_id]
+        kept = [each for each in owned if each["ResourceStatus"] not in ("DELETE_COMPLETE", "DELETE_SKIPPED")]
+        return str(kept[0]["StackName"]) if kept else Absent()
+
+    def _made(self) -> CloudFormationClient:
+        # Making clients is not safe from several threads; using one is.
+        with self._making:
+            if self._client is None:
+                self._client = self._make_client()
+            return self._client
+
+
+class StackLooks:
+    """Each stack is looked at once, however many functions it has: for one batch of work, which takes seconds."""
+
+    def __init__(self, stacks: Stacks) -> None:
+        self._stacks = stacks
+        self._seen: dict[str, StackSeen | Absent | Unreadable] = {}
+        self._looking = threading.Lock()
+
+    def with_root(self, stack_id: str) -> list[StackSeen] | Unreadable:
+        """The stack, and the outermost one that it is nested in; none of it if it is gone."""
+        found = self._look(stack_id)
+        if isinstance(found, Unreadable):
+            return found
+        if isinstance(found, Absent):
+            return []
+        if found.root_id == found.stack_id:
+            return [found]
+        root = self._look(found.root_id)
+        if isinstance(root, Unreadable):
+            return root
+        return [found] if isinstance(root, Absent) else [found, root]
+
+    def _look(self, stack_id: str) -> StackSeen | Absent | Unreadable:
+        with self._looking:
+            if stack_id not in self._seen:
+                self._seen[stack_id] = self._stacks.look(stack_id)
+            return self._seen[stack_id]
+
+
+def _does_not_exist(error: ClientError) -> bool:
+    """CloudFormation has no code of its own for it."""
+    return error_code(error) == "ValidationError" and "does not exist" in str(error)
