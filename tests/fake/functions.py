@@ -72,7 +72,9 @@ class Functions:
             "Configuration": self.shown(function, version, qualifier),
             "Code": dict(version.location),
         }
-        if function.tags:
+        if function.tags_error is not None:
+            answer["TagsError"] = dict(function.tags_error)
+        elif function.tags:
             answer["Tags"] = dict(function.tags)
         if function.reserved is not None:
             answer["Concurrency"] = {"ReservedConcurrentExecutions": function.reserved}

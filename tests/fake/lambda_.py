@@ -14,7 +14,6 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.model import OperationModel, ServiceModel
@@ -30,13 +29,10 @@ from .permissions import Permissions
 from .store import LATEST, Function, Store, Version
 from .throttle import Quotas, is_shared
 from .triggers import EventSourceMappings, Urls
-from .wire import Answer, Params, read_request, write_answer, write_error
+from .wire import Answer, Params, client_of, read_request, write_answer, write_error
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
-
-#: A client of the fake retries nothing unless a test asks for it, so that one call is one request.
-NO_RETRIES = Config(retries={"total_max_attempts": 1, "mode": "standard"})
 
 ROLE = "arn:aws:iam::{account}:role/fake"
 
@@ -134,23 +130,8 @@ class FakeLambda:
 
     def client(self, config: Config | None = None) -> LambdaClient:
         """A real boto3 client of this fake. Without a `config` it retries nothing."""
-        client: LambdaClient = boto3.client(
-            "lambda",
-            region_name=self.region,
-            aws_access_key_id="fake",
-            aws_secret_access_key="fake",
-            endpoint_url="https://lambda.fake",
-            config=config or NO_RETRIES,
-        )
-        model = client.meta.service_model
-        self._model = model
-
-        def answer(request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse:
-            return self._answer(model.operation_model(event_name.rsplit(".", 1)[1]), request)
-
-        # The stubs know no handler with an answer, though "before-send" takes one instead of sending.
-        handler: Callable[..., Any] = answer
-        client.meta.events.register("before-send.lambda.*", handler)
+        client: LambdaClient = client_of("lambda", self.region, config, self._answer)
+        self._model = client.meta.service_model
         _fakes[client] = self
         return client
 
@@ -300,6 +281,14 @@ class FakeLambda:
         """Set $LATEST's LastUpdateStatus: `InProgress` (until set again), `Failed` or `Successful`."""
         latest = self._version(name, LATEST)
         latest.update, latest.update_reason, latest.settles_at = status, reason, None
+
+    def tag(self, name: str, tags: dict[str, str]) -> None:
+        """Put tags on a function, as CloudFormation does on those it makes."""
+        self._store.functions[name].tags.update(tags)
+
+    def hide_tags(self, name: str, code: str, message: str) -> None:
+        """GetFunction says why it shows no tags, as it does to a caller that may not list them."""
+        self._store.functions[name].tags_error = {"ErrorCode": code, "Message": message}
 
     def next_update_fails(self, name: str, reason: str = "Set by the test.") -> None:
         """The next update of $LATEST is accepted and then ends with LastUpdateStatus Failed."""

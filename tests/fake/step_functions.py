@@ -22,15 +22,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.model import OperationModel
 
 from .clock import FakeClock
 from .errors import AwsError, validation
-from .lambda_ import NO_RETRIES
-from .wire import Answer, Params, read_request, write_answer, write_error
+from .wire import Answer, Params, client_of, read_request, write_answer, write_error
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -92,22 +90,7 @@ class FakeStepFunctions:
 
     def client(self, config: Config | None = None) -> SFNClient:
         """A real boto3 client of this fake. Without a `config` it retries nothing."""
-        client: SFNClient = boto3.client(
-            "stepfunctions",
-            region_name=self.region,
-            aws_access_key_id="fake",
-            aws_secret_access_key="fake",
-            endpoint_url="https://states.fake",
-            config=config or NO_RETRIES,
-        )
-        model = client.meta.service_model
-
-        def answer(request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse:
-            return self._answer(model.operation_model(event_name.rsplit(".", 1)[1]), request)
-
-        # The stubs know no handler with an answer, though "before-send" takes one instead of sending.
-        handler: Callable[..., Any] = answer
-        client.meta.events.register("before-send.sfn.*", handler)
+        client: SFNClient = client_of("stepfunctions", self.region, config, self._answer)
         return client
 
     def _answer(self, operation: OperationModel, request: AWSPreparedRequest) -> AWSResponse:

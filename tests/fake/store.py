@@ -85,6 +85,7 @@ class Function:
     #: Versions that a CloudFront distribution runs (Lambda@Edge).
     replicated: set[int] = field(default_factory=set)
     tags: dict[str, str] = field(default_factory=dict)
+    tags_error: dict[str, str] | None = None
     #: Reasons the next update / the next publish end in Failed, set by a test.
     update_fails: str | None = None
     publish_fails: str | None = None

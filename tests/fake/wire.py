@@ -10,12 +10,14 @@ import base64
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.config import Config
 from botocore.model import OperationModel, Shape, StructureShape
 from urllib3 import HTTPResponse
 
@@ -23,6 +25,32 @@ from .errors import AwsError
 
 Params = dict[str, Any]
 Answer = dict[str, Any]
+
+#: A client of a fake retries nothing unless a test asks for it, so that one call is one request.
+NO_RETRIES = Config(retries={"total_max_attempts": 1, "mode": "standard"})
+
+
+def client_of(
+    service: str, region: str, config: Config | None, answer: Callable[[OperationModel, AWSPreparedRequest], AWSResponse]
+) -> Any:
+    """A real boto3 client whose requests are answered just before they would be sent."""
+    # mypy wants one of boto3's own names of services, each with a type of its own.
+    make: Any = boto3.client
+    client = make(
+        service,
+        region_name=region,
+        aws_access_key_id="fake",
+        aws_secret_access_key="fake",
+        endpoint_url=f"https://{service}.fake",
+        config=config or NO_RETRIES,
+    )
+    model = client.meta.service_model
+
+    def instead(request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse:
+        return answer(model.operation_model(event_name.rsplit(".", 1)[1]), request)
+
+    client.meta.events.register(f"before-send.{model.service_id.hyphenize()}.*", instead)
+    return client
 
 
 def read_request(operation: OperationModel, request: AWSPreparedRequest) -> Params:

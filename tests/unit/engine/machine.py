@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, assert_never
 
-from jsonata import JException, Jsonata, Utils  # type: ignore[import-untyped]
+from jsonata import JException, Jsonata, Utils  # type: ignore[import-untyped]  # jsonata-python has neither types nor stubs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
 from pydantic.alias_generators import to_pascal
 

@@ -90,12 +90,17 @@ def test_of_two_deploys_of_one_stage_the_later_one_is_served(deployed: Deployed)
         assert_quiet(world)
 
 
-def test_a_rollback_of_prod_does_not_wait_for_a_deploy_of_dev(deployed: Deployed) -> None:
-    for world, first, second in each_race(
+def deploy_against_rollback(deployed: Deployed, of: str) -> list[tuple[World, Execution, Execution]]:
+    """A deploy ``of`` a stage, and a rollback of prod that begins at each of its states."""
+    return each_race(
         deployed,
-        lambda world: deploy_of("dev", world.wishes("three")),
+        lambda world: deploy_of(of, world.wishes("three")),
         lambda _: {"operation": "rollback", "stage": "prod"},
-    ):
+    )
+
+
+def test_a_rollback_of_prod_does_not_wait_for_a_deploy_of_dev(deployed: Deployed) -> None:
+    for world, first, second in deploy_against_rollback(deployed, of="dev"):
         assert (first.outcome, second.outcome) == ("succeeded", "succeeded")
         assert "Wait" not in second.path
         assert (serves(world, "dev"), serves(world, "prod")) == ({"three"}, {"one"})
@@ -104,11 +109,7 @@ def test_a_rollback_of_prod_does_not_wait_for_a_deploy_of_dev(deployed: Deployed
 
 def test_a_rollback_waits_for_a_deploy_of_the_same_stage_and_takes_it_back(deployed: Deployed) -> None:
     """Where the rollback was first, the deploy comes after it."""
-    for world, first, second in each_race(
-        deployed,
-        lambda world: deploy_of("prod", world.wishes("three")),
-        lambda _: {"operation": "rollback", "stage": "prod"},
-    ):
+    for world, first, second in deploy_against_rollback(deployed, of="prod"):
         assert (first.outcome, second.outcome) == ("succeeded", "succeeded")
         last = world.movements()[-1]["operation_id"]
         assert serves(world, "prod") == ({"two"} if last == "second" else {"three"})
