@@ -38,7 +38,7 @@ lint: setup
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	.venv/bin/cfn-lint template.yaml examples/orders/template.yaml
+	.venv/bin/cfn-lint template.yaml examples/*/template.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 
 # Pure rules, the strict fake, DynamoDB and S3 on moto: no socket is opened.

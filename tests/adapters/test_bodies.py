@@ -12,6 +12,7 @@ import pytest
 from stagekeeper.aws.artifacts import Artifacts
 from stagekeeper.aws.bodies import AnyPlan, Bodies
 from stagekeeper.aws.table import MalformedItem
+from stagekeeper.domain.adoption import AdoptedStage, AdoptedVersion, AdoptPlan
 from stagekeeper.domain.code import ImageAddress
 from stagekeeper.domain.facts import Artifact, Image
 from stagekeeper.domain.model import (
@@ -22,6 +23,7 @@ from stagekeeper.domain.model import (
     LogicalName,
     OperationId,
     Provenance,
+    Release,
     ReleaseFunction,
     ReleaseNumber,
     ServedAlias,
@@ -36,6 +38,7 @@ from stagekeeper.domain.plan import ConfigurePlan, Drop, Join, Keep, Move, Plan,
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.request import (
+    AdoptRequest,
     CloneRequest,
     CodeWish,
     Common,
@@ -97,6 +100,8 @@ REQUESTS: list[Request] = [
     ConfigureRequest(Common(), ORDERS, PROD),
     VerifyRequest(COMMON, ORDERS, PROD),
     VerifyRequest(Common(), ORDERS),
+    AdoptRequest(COMMON, ORDERS, PROD),
+    AdoptRequest(Common(), ORDERS, None, (PROD, StageName("qa")), {A: "orders-a"}, True),
 ]
 PLAN = Plan(
     kind=OperationKind.DEPLOY,
@@ -144,6 +149,23 @@ SWEEP = SweepPlan(
     (Survey(ORDERS, VERDICTS), Survey(ServiceName("billing"), trouble=UNREADABLE)),
     (ServiceName("later"),),
 )
+ADOPT = AdoptPlan(
+    service=ORDERS,
+    new_service=True,
+    stage=PROD,
+    last_release=ReleaseNumber(4),
+    joins={ARN: Join(None, Claim(ORDERS, A))},
+    versions=(AdoptedVersion(ARN, ONE, OLD, True, False),),
+    releases=(Release(ReleaseNumber(4), {A: ReleaseFunction(ARN, OLD)}),),
+    stages=(
+        AdoptedStage(PROD, None, ReleaseNumber(4), None, {ARN: ServedAlias(A, ONE, "r-1")}, (), "shop", None, True),
+        AdoptedStage(
+            StageName("qa"), 7, None, ReleaseNumber(3), {}, (ReleaseNumber(3),), None, "shop", False, True, True, {ARN: TWO}
+        ),
+    ),
+    warnings=("careful",),
+    kept_release=ReleaseNumber(2),
+)
 PROGRESS = Progress(VERDICTS, (ORDERS,), ((ServiceName("billing"), UNREADABLE),), aliases_deleted=True)
 
 
@@ -172,6 +194,7 @@ READ: dict[str, tuple[AnyPlan, Callable[[Bodies, OperationRecord], object]]] = {
     "a teardown": (TEARDOWN, Bodies.teardown_plan_of),
     "a teardown of a service": (replace(TEARDOWN, stage=None, previous_release=None), Bodies.teardown_plan_of),
     "a sweep": (SWEEP, Bodies.sweep_plan_of),
+    "adopting": (ADOPT, Bodies.adopt_plan_of),
 }
 EACH_PLAN = pytest.mark.parametrize(("plan", "read"), READ.values(), ids=READ)
 

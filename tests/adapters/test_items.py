@@ -80,6 +80,7 @@ STAGES = [
         },
         settings=Settings(protected=True, description="the one that earns money"),
         tearing_down=True,
+        observed="shop",
     ),
 ]
 
@@ -87,6 +88,12 @@ STAGES = [
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage(table: Table, stage: Stage) -> None:
     assert items.stage_of(through(table, items.stage_item(stage))) == stage
+
+
+def test_a_stage_of_a_version_that_knew_no_observed_ones_is_an_ordinary_one(table: Table) -> None:
+    item = {name: value for name, value in items.stage_item(STAGES[1]).items() if name != "observed"}
+
+    assert items.stage_of(through(table, item)) == STAGES[1]
 
 
 def test_a_release(table: Table) -> None:

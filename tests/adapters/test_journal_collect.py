@@ -273,3 +273,48 @@ def test_one_that_stops_while_it_waits_leaves_the_queue(desk: Desk) -> None:
     desk.journal.end(record, Status.NEEDS_ATTENTION, END)
 
     assert (list(desk.held()), desk.waiting()) == (["deploy"], [])
+
+
+# One sweep of a service at a time.
+
+
+def second(desk: Desk, wait: int = 60) -> OperationRecord:
+    return desk.open("second", kind=OperationKind.SWEEP, service=None, stage=None, lock_wait_seconds=wait)
+
+
+def test_another_sweep_waits_for_its_end(desk: Desk) -> None:
+    desk.journal.let_go(collecting(desk), DONE)
+
+    _, answer = desk.journal.ask_to_collect(second(desk), ORDERS)
+
+    assert isinstance(answer, Waiting)
+    assert [blocker.operation_id for blocker in answer.blockers] == ["op"]
+    assert desk.waiting() == ["second"]
+
+
+def test_its_patience_is_the_requests(desk: Desk) -> None:
+    desk.journal.let_go(collecting(desk), DONE)
+    later, answer = desk.journal.ask_to_collect(second(desk, wait=60), ORDERS)
+    desk.clock.sleep(59)
+    later, still = desk.journal.ask_to_collect(later, ORDERS)
+    desk.clock.sleep(1)
+    _, gave_up = desk.journal.ask_to_collect(later, ORDERS)
+
+    assert [type(each) for each in (answer, still, gave_up)] == [Waiting, Waiting, GaveUp]
+
+
+def test_when_the_first_is_done_with_the_service_the_other_begins(desk: Desk) -> None:
+    desk.journal.let_go(collecting(desk), DONE, done=True)
+
+    assert desk.store.lock(ORDERS).sweeper is None
+    assert desk.journal.ask_to_collect(second(desk), ORDERS)[1] == Granted()
+
+
+def test_one_that_ended_between_two_batches_is_in_nobodys_way(desk: Desk) -> None:
+    ended = desk.journal.let_go(collecting(desk), DONE)
+    desk.journal.end(ended, Status.NEEDS_ATTENTION, END)
+    assert desk.store.lock(ORDERS).sweeper is not None
+
+    _, answer = desk.journal.ask_to_collect(second(desk), ORDERS)
+
+    assert answer == Granted()

@@ -106,7 +106,7 @@ def test_function_urls_are_told_by_their_qualifier(api: LambdaApi, fake: FakeLam
 Read = Callable[[LambdaApi, FunctionArn], object]
 LISTS: dict[str, Read] = {
     "ListVersionsByFunction": LambdaApi.code_sizes,
-    "ListAliases": LambdaApi.aliased,
+    "ListAliases": lambda api, arn: dict(api.aliased(arn).targets),
     "ListProvisionedConcurrencyConfigs": LambdaApi.provisioned,
     "ListFunctionUrlConfigs": LambdaApi.urls,
 }

@@ -44,7 +44,7 @@ def test_a_function_may_be_named_by_its_arn(api: LambdaApi, name: str) -> None:
     seen = api.latest(name)
 
     assert isinstance(seen, LatestSeen)
-    assert seen.arn == ARN
+    assert seen.arn == api.arn_of(name) == ARN
 
 
 def test_while_an_update_is_under_way_latest_is_busy(api: LambdaApi, fake: FakeLambda) -> None:
@@ -103,6 +103,7 @@ READS: dict[str, Read] = {
     "latest": lambda api, arn: api.latest(arn),
     "version": lambda api, arn: api.version(arn, ONE),
     "served": lambda api, arn: api.served(arn, "dev"),
+    "arn_of": lambda api, arn: api.arn_of(arn),
 }
 
 

@@ -262,11 +262,13 @@ KINDS: dict[str, tuple[Key, items.Item, Callable[[Store], object]]] = {
 }
 #: What people only read.
 UNREAD = {"digest", "operation_id", "made_at", "operation", "actor", "reason", "commit", "branch", "run_url"}
+#: What earlier versions did not write, and what it stands for there.
+ADDED = {("lock", "sweeper"), ("stage", "observed"), ("stage among others", "observed")}
 MISSING = [
     pytest.param(kind, attribute, id=f"{kind} without {attribute}")
     for kind, (_, item, _) in KINDS.items()
     for attribute in item
-    if kind == "operation" or attribute not in UNREAD
+    if (kind == "operation" or attribute not in UNREAD) and (kind, attribute) not in ADDED
 ]
 
 
@@ -288,6 +290,14 @@ def test_an_item_that_lacks_something_is_malformed_and_named(table: Table, store
         read(store)
 
     assert f"{key.pk} / {key.sk}" in str(malformed.value)
+
+
+@pytest.mark.parametrize(("kind", "attribute"), sorted(ADDED))
+def test_an_item_of_an_earlier_version_is_read_as_it_is(table: Table, store: Store, kind: str, attribute: str) -> None:
+    key, item, read = KINDS[kind]
+    put(table, key, {name: value for name, value in item.items() if name != attribute})
+
+    assert read(store)
 
 
 DAMAGES: list[tuple[str, str, Any]] = [

@@ -135,6 +135,114 @@ def test_an_answer_over_4096_bytes_fails(stacks: Stacks) -> None:
     assert stacks.ended(stacks.create(Id="one", Size="5000")) == "ROLLBACK_COMPLETE"
 
 
+# Tables.
+
+
+@source("AWS CloudFormation template reference, AWS::DynamoDB::Table: PointInTimeRecoverySpecification")
+@wrong_on(EMBEDDED, "leaves a template's point-in-time recovery out; the project's template is looked at statically")
+def test_a_table_has_the_point_in_time_recovery_of_its_template(stacks: Stacks, embedded: embedded_aws.Instance) -> None:
+    name = unique("stack")
+    stacks.made.append(name)
+    properties = {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+    }
+    template = {"Resources": {"Table": {"Type": "AWS::DynamoDB::Table", "Properties": properties}}}
+    stacks.cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
+    assert stacks.ended(name) == "CREATE_COMPLETE"
+
+    shown = embedded_client(embedded, "dynamodb").describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+
+    assert shown["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+
+
+# Which stack has a resource.
+
+BY_PHYSICAL_ID = source("AWS CloudFormation API reference, DescribeStackResources: PhysicalResourceId")
+ALIASED = """
+Resources:
+  Version:
+    Type: AWS::Lambda::Version
+    DeletionPolicy: Retain
+    Properties: {{FunctionName: {function}}}
+  Aliaslive:
+    Type: AWS::Lambda::Alias
+    DeletionPolicy: Retain
+    Properties: {{FunctionName: {function}, FunctionVersion: !GetAtt Version.Version, Name: live}}
+  Queue:
+    Type: AWS::SQS::Queue
+"""
+WITHOUT_ALIAS = """
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+"""
+
+
+class Aliased:
+    """A stack of an alias and a queue."""
+
+    def __init__(self, of: embedded_aws.Instance, aws: Double) -> None:
+        self.cloudformation, self.lambda_, self.name = embedded_client(of, "cloudformation"), aws.client, unique("stack")
+        self.function = aws.function()
+        self.alias = f"{aws.arn(self.function)}:live"
+        self.cloudformation.create_stack(StackName=self.name, TemplateBody=ALIASED.format(function=self.function))
+        self.wait("stack_create_complete")
+
+    def wait(self, status: str) -> None:
+        waiter: Any = self.cloudformation.get_waiter(status)
+        waiter.wait(StackName=self.name, WaiterConfig={"Delay": 1, "MaxAttempts": 15})
+
+    def resources(self, **wanted: str) -> dict[str, tuple[str, str]]:
+        """By logical id: the stack and the physical id."""
+        found = self.cloudformation.describe_stack_resources(**wanted)["StackResources"]
+        return {each["LogicalResourceId"]: (each["StackName"], each["PhysicalResourceId"]) for each in found}
+
+
+@pytest.fixture
+def aliased(embedded: embedded_aws.Instance, aws: Double) -> Iterator[Aliased]:
+    made = Aliased(embedded, aws)
+    yield made
+    made.cloudformation.delete_stack(StackName=made.name)
+    made.wait("stack_delete_complete")
+
+
+@BY_PHYSICAL_ID
+def test_a_stack_is_found_by_one_of_its_resources_and_an_alias_is_known_by_its_arn(aliased: Aliased) -> None:
+    found = aliased.resources(PhysicalResourceId=aliased.alias)
+
+    assert found["Aliaslive"] == (aliased.name, aliased.alias)
+    assert found.keys() == {"Version", "Aliaslive", "Queue"}
+    assert found == aliased.resources(StackName=aliased.name)
+
+
+@BY_PHYSICAL_ID
+def test_a_resource_that_no_stack_has_is_a_validation_error(aliased: Aliased) -> None:
+    other = f"{aliased.alias}-other"
+
+    with refused("ValidationError", 400, f"Stack for {other} does not exist"):
+        aliased.resources(PhysicalResourceId=other)
+
+
+@BY_PHYSICAL_ID
+def test_a_stack_is_named_by_itself_or_by_a_resource_not_by_both(aliased: Aliased) -> None:
+    with refused("ValidationError", 400):
+        aliased.resources(PhysicalResourceId=aliased.alias, StackName=aliased.name)
+
+
+@source("AWS CloudFormation user guide, DeletionPolicy: a retained resource stays when it is removed from the template")
+def test_an_alias_that_its_stack_lets_go_of_stays_and_is_no_stacks_any_more(aliased: Aliased) -> None:
+    aliased.cloudformation.update_stack(StackName=aliased.name, TemplateBody=WITHOUT_ALIAS)
+    aliased.wait("stack_update_complete")
+
+    assert aliased.lambda_.get_alias(FunctionName=aliased.function, Name="live")["FunctionVersion"] == "1"
+    with refused("ValidationError", 400):
+        aliased.resources(PhysicalResourceId=aliased.alias)
+
+
 # What it asks of those who deploy.
 
 ROLE = {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.unit.engine.world import Saved, World, deploy_of
+from tests.unit.engine.world import Saved, World, deploy_of, lambda_name
 
 from .points import remember
 
@@ -25,6 +25,8 @@ class Case:
     #: May end with something left for the next one: what could not be read is kept.
     goes_on_later: bool = False
     later: float = 0.0
+    #: Aliases that somebody made by hand, each on a version of its own, of every function.
+    by_hand: str = ""
 
     def save(self, size: int) -> Saved:
         """The account as it is when the operation begins."""
@@ -35,10 +37,19 @@ class Case:
             stage, _, text = deploy.rpartition(":")
             done = world.deploy(stage or "prod", world.wishes(text, *names))
             assert done.outcome == "succeeded", done.cause
+        for alias in self.by_hand.split():
+            for name in names:
+                function = lambda_name(name)
+                world.fake.alias(function, alias, world.fake.publish(function, f"{name}: {alias}".encode()))
         world.clock.sleep(self.later)
         saved = world.save()
         world.close()
         return saved
+
+
+def _adopting(world: World) -> dict[str, Any]:
+    """Functions of no service join, with two aliases each."""
+    return {"operation": "adopt", "functions": {name: {"function_name": lambda_name(name)} for name in world.names}}
 
 
 def _coming_and_going(world: World) -> dict[str, Any]:
@@ -62,6 +73,7 @@ CASES: Final = {
         Case("reset", lambda _: {"operation": "reset", "stage": "prod", "to": {"stage": "qa"}}),
         Case("clone", lambda _: {"operation": "clone", "stage": "dev", "from": {"stage": "prod"}}),
         Case("configure", lambda _: {"operation": "configure", "stage": "prod", "settings": {"protected": True}}),
+        Case("adopt", _adopting, before="", by_hand="old older"),
         Case("teardown of a stage", lambda _: {"operation": "teardown", "stage": "prod"}),
         Case("teardown of the service", lambda _: {"operation": "teardown", "confirm": "orders"}),
         Case("sweep", lambda _: _SWEEP, before="one two three qa:two", later=_TWO_DAYS, goes_on_later=True),

@@ -103,6 +103,7 @@ LOST_IN = (
     ("rollback", "Move"),
     ("teardown of a stage", "TearDown"),
     ("sweep", "Collect"),
+    ("adopt", "Commit"),
 )
 
 

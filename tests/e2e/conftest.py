@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from stagekeeper.embedded import deploy, instance
 
+from .answers import Answers, answers
 from .plane import ControlPlane, unique
 from .service import ROLE, Service
 
@@ -41,13 +42,11 @@ def _make_role(plane: ControlPlane) -> None:
     plane.client("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(document))
 
 
-@pytest.fixture(scope="session")
-def eager(plane: ControlPlane) -> ControlPlane:
-    """A second control plane in the same account, with a table of its own. Its sweeps leave nothing that they may take."""
-    parameters = {"Keep": "0", "RollbackDepth": "0", "GraceHours": "0"}
-    formation, name = plane.client("cloudformation"), unique("eager")
+def deploy_another(plane: ControlPlane, prefix: str, parameters: Mapping[str, str]) -> ControlPlane:
+    """One more control plane in the same account, with a table of its own, deployed from the first one's template."""
+    formation, name = plane.client("cloudformation"), unique(prefix)
     (first,) = formation.describe_stacks(StackName=plane.stack)["Stacks"]
-    given = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in first["Parameters"]} | parameters
+    given = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in first["Parameters"]} | dict(parameters)
     # By way of S3: CloudFormation takes no more than 51,200 bytes of a template in the call itself.
     template = formation.get_template(StackName=plane.stack, TemplateStage="Original")["TemplateBody"]
     place = plane.upload(template.encode())
@@ -59,6 +58,18 @@ def eager(plane: ControlPlane) -> ControlPlane:
     )
     formation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     return ControlPlane(plane.instance, name, deploy.outputs(plane.instance, name))
+
+
+@pytest.fixture(scope="session")
+def eager(plane: ControlPlane) -> ControlPlane:
+    """A control plane whose sweeps leave nothing that they may take."""
+    return deploy_another(plane, "eager", {"Keep": "0", "RollbackDepth": "0", "GraceHours": "0"})
+
+
+@pytest.fixture
+def formation() -> Iterator[Answers]:
+    with answers() as taking:
+        yield taking
 
 
 @pytest.fixture(scope="session")

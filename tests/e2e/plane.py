@@ -40,6 +40,12 @@ _OUTPUT_MEMBERS: dict[str, type | tuple[type, ...]] = {
     "kept_count": int,
     "report": (dict, type(None)),
 }
+#: What only the outputs of these operations have.
+_MORE_MEMBERS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "recover": {"recovered": list},
+    "sweep": {"storage": dict},
+    "adopt": {"stages": list},
+}
 _CHANGE_MEMBERS = {"function", "action", "before", "after", "reason"}
 _ACTIONS = {"publish", "reuse", "create_alias", "move_alias", "delete_alias", "delete_version", "kept"}
 _ENTRY_MEMBERS: dict[str, type] = {"function": str, "version": str, "reason": str, "bytes": int}
@@ -313,8 +319,7 @@ def _check_form(ended: Ended) -> None:
     """The contract's form of outputs and causes, whatever the operation: a list of one must not come as its only entry."""
     assert ended.status in ("SUCCEEDED", "FAILED"), f"{ended.operation_id} is {ended.status}"
     given, members = (ended.output, _OUTPUT_MEMBERS) if ended.status == "SUCCEEDED" else (ended.cause, _CAUSE_MEMBERS)
-    if given.get("operation") == "recover":
-        members = {**members, "recovered": list}
+    members = {**members, **_MORE_MEMBERS.get(str(given.get("operation")), {})}
     assert given.keys() == members.keys()
     for member, kind in members.items():
         assert isinstance(given[member], kind), f"{member} of {ended.operation_id} is {given[member]!r}"

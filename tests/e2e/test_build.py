@@ -28,6 +28,8 @@ HANDLERS = (
     "commit",
     "clean_up",
     "compensate",
+    "notice",
+    "orphaned_versions",
 )
 FOLDERS = tuple("".join(word.capitalize() for word in handler.split("_")) + "Function" for handler in HANDLERS)
 

@@ -15,6 +15,7 @@ SERVICE = "malformed"
 
 DEPLOY: dict[str, Any] = {"operation": "deploy", "service": SERVICE, "stage": "dev", "functions": {"a": {"function_name": "f"}}}
 ROLLBACK: dict[str, Any] = {"operation": "rollback", "service": SERVICE, "stage": "dev"}
+ADOPT: dict[str, Any] = {"operation": "adopt", "service": SERVICE}
 RESET: dict[str, Any] = {"operation": "reset", "service": SERVICE, "stage": "dev", "to": {"release": 1}}
 CLONE: dict[str, Any] = {"operation": "clone", "service": SERVICE, "stage": "jane", "from": {"stage": "dev"}}
 TEARDOWN: dict[str, Any] = {"operation": "teardown", "service": SERVICE, "stage": "dev"}
@@ -38,7 +39,8 @@ CASES: dict[str, tuple[object, str]] = {
     "a sentence": ("deploy it, please", "JSON object"),
     "no operation": ({"service": SERVICE}, "operation"),
     "an unknown operation": ({**ROLLBACK, "operation": "undo"}, "operation"),
-    "an operation of a later version": ({**ROLLBACK, "operation": "adopt"}, "adopt"),
+    "adopting one stage and several": ({**ADOPT, "stage": "dev", "stages": ["dev"]}, "stages"),
+    "adopting code": ({**ADOPT, "functions": {"a": {"function_name": "f", "code": {}}}}, "functions.a.code"),
     "no service": ({"operation": "rollback", "stage": "dev"}, "service"),
     "a service with two hyphens": ({**ROLLBACK, "service": "my--service"}, "service"),
     "a service in upper case": ({**ROLLBACK, "service": "Orders"}, "service"),

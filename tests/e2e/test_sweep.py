@@ -5,14 +5,17 @@ On a control plane of its own, whose parameters keep nothing: what a case wants 
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from .evidence import everything, refused
 from .plane import ControlPlane, unique
-from .service import Service, permit, publish_as_stranger
+from .service import ROLE, Service, permit, publish_as_stranger, settled
 
 NewSwept = Callable[..., Service]
 
@@ -99,7 +102,7 @@ def test_a_report_tells_with_reasons_what_a_delete_then_does(new_service: NewSwe
     publish_as_stranger(service, "a", "nine")
     expected = {
         "1": "aliases canary, theirs point at it",
-        "2": "alias canary points at it",
+        "2": "alias canary gives it weight",
         "3": "permission from-bus (events.amazonaws.com) hangs on it",
         "4": f"event source mapping {mapping} hangs on it",
         "5": "provisioned concurrency hangs on it",
@@ -241,6 +244,64 @@ def test_a_stage_that_somebody_works_on_is_waited_for(new_service: NewSwept) -> 
     ended = plane.wait(waiting)
     assert (ended.status, plane.waited(waiting)) == ("SUCCEEDED", True), ended.cause
     assert (numbers(ended.output), service.versions("a")) == (["1"], ["2"])
+
+
+# The stack that owns a function.
+
+
+def test_a_stack_that_is_stuck_keeps_the_versions_of_its_functions(eager: ControlPlane) -> None:
+    """CREATE_FAILED, since a bucket's name is no name; once it is deleted, and has let go of the function, nothing holds them."""
+    function, stack, formation = unique("f"), unique("stuck"), eager.client("cloudformation")
+    template = {
+        "Resources": {
+            "A": {
+                "Type": "AWS::Lambda::Function",
+                "DeletionPolicy": "Retain",
+                "Properties": {
+                    "FunctionName": function,
+                    "Runtime": "python3.13",
+                    "Handler": "index.handler",
+                    "Role": f"arn:aws:iam::{eager.account}:role/{ROLE}",
+                    "Code": {"ZipFile": "def handler(event, context):\n    return 1\n"},
+                },
+            },
+            "Impossible": {
+                "Type": "Custom::Impossible",
+                "DependsOn": "A",
+                "Properties": {"ServiceToken": eager.function_arn("no-such-function")},
+            },
+        }
+    }
+    formation.create_stack(StackName=stack, TemplateBody=json.dumps(template), OnFailure="DO_NOTHING")
+    until_status(eager, stack, "CREATE_FAILED")
+    service = Service(eager)
+    service.functions["a"] = function
+    settled(eager, function)
+    for text in ("one", "two", "three"):
+        service.deploy_text("dev", text)
+
+    told = reasons(service.does("sweep", mode="delete"), "kept")
+    assert told["1"] == f"stack {stack}, which owns the function, is CREATE_FAILED"
+    assert service.versions("a") == ["1", "2", "3"]
+
+    formation.delete_stack(StackName=stack)
+    until_status(eager, stack, "DELETE_COMPLETE")
+    assert numbers(service.does("sweep", mode="delete")) == ["1", "2"]
+
+
+def until_status(plane: ControlPlane, stack: str, status: str) -> None:
+    seen, until = None, time.monotonic() + 30
+    while time.monotonic() < until:
+        try:
+            seen = plane.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+        except ClientError as error:
+            if "does not exist" not in str(error):
+                raise
+            seen = "DELETE_COMPLETE"
+        if seen == status:
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"stack {stack} is {seen}, not {status}")
 
 
 # What a sweep leaves behind it.

@@ -12,16 +12,22 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+#: So many resources are shown at once: by DescribeStackResources in all, by ListStackResources in a page.
+_PAGE = 100
+
 
 @dataclass
 class FakeStack:
-    """``resources``: physical id by logical id."""
+    """``resources``: physical id by logical id, ``left``: the status of those that it let go of. ``root_id`` and ``parent_id``
+    are of one that is nested."""
 
     stack_id: str
     name: str
     status: str = "UPDATE_COMPLETE"
     root_id: str | None = None
+    parent_id: str | None = None
     resources: dict[str, str] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
 
 
 class FakeCloudFormation:
@@ -36,7 +42,8 @@ class FakeCloudFormation:
 
     def put(self, name: str, status: str = "UPDATE_COMPLETE", *, root: FakeStack | None = None, **resources: str) -> FakeStack:
         """A stack as somebody's deploy left it."""
-        stack = FakeStack(f"{self._where}/{name}/1", name, status, None if root is None else root.stack_id, dict(resources))
+        outermost = None if root is None else root.stack_id
+        stack = FakeStack(f"{self._where}/{name}/1", name, status, outermost, outermost, dict(resources))
         self.stacks[name] = stack
         return stack
 
@@ -47,7 +54,8 @@ class FakeCloudFormation:
         if not found:
             raise _validation("DescribeStacks", f"Stack with id {wanted} does not exist")
         (stack,) = found
-        parents = {} if stack.root_id is None else {"RootId": stack.root_id, "ParentId": stack.root_id}
+        parents = {"RootId": stack.root_id, "ParentId": stack.parent_id}
+        parents = {member: stack_id for member, stack_id in parents.items() if stack_id is not None}
         return {"Stacks": [{"StackId": stack.stack_id, "StackName": stack.name, "StackStatus": stack.status, **parents}]}
 
     def describe_stack_resources(self, **request: Any) -> Mapping[str, Any]:
@@ -61,12 +69,23 @@ class FakeCloudFormation:
                         "StackId": stack.stack_id,
                         "LogicalResourceId": logical,
                         "PhysicalResourceId": physical,
-                        "ResourceStatus": "UPDATE_COMPLETE",
+                        "ResourceStatus": stack.left.get(physical, "UPDATE_COMPLETE"),
                     }
                     for logical, physical in stack.resources.items()
                 ]
-                return {"StackResources": listed}
+                return {"StackResources": listed[:_PAGE]}
         raise _validation("DescribeStackResources", f"Stack for {wanted} does not exist")
+
+    def list_stack_resources(self, **request: Any) -> Mapping[str, Any]:
+        self._note("ListStackResources", request)
+        wanted, start = request["StackName"], int(request.get("NextToken", "0"))
+        (stack,) = [stack for stack in self.stacks.values() if wanted in (stack.name, stack.stack_id)]
+        listed = [
+            {"LogicalResourceId": logical, "PhysicalResourceId": physical, "ResourceStatus": "UPDATE_COMPLETE"}
+            for logical, physical in stack.resources.items()
+        ]
+        more = {"NextToken": str(start + _PAGE)} if len(listed) > start + _PAGE else {}
+        return {"StackResourceSummaries": listed[start : start + _PAGE], **more}
 
     def _note(self, operation: str, request: Mapping[str, Any]) -> None:
         with self._guard:

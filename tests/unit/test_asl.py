@@ -170,10 +170,10 @@ def test_every_state_has_a_handler_module_of_its_name(name: str) -> None:
     assert [ast.unparse(decorator) for decorator in handler.decorator_list] == [f"state('{name}')"]
 
 
-def test_every_handler_is_a_state_but_the_one_that_is_told_of_executions_ends() -> None:
+def test_every_handler_is_a_state_but_those_that_eventbridge_and_cloudformation_call() -> None:
     """The other modules of the folder are what handlers share."""
     modules = {path.stem for path in (ROOT / "src/stagekeeper/handlers").glob("*.py") if _has_handler(path)}
-    assert modules == {snake(name) for name in TASKS} | {"notice"}
+    assert modules == {snake(name) for name in TASKS} | {"notice", "orphaned_versions"}
 
 
 def _has_handler(module: Path) -> bool:
@@ -251,6 +251,7 @@ def path_of(kind: OperationKind, *later: Status) -> list[str]:
         (OperationKind.RESET, ["Accept", "Lock", "Plan", "Move"]),
         (OperationKind.CLONE, ["Accept", "Lock", "Plan", "Move"]),
         (OperationKind.CONFIGURE, ["Accept", "Lock", "Plan", "Commit"]),
+        (OperationKind.ADOPT, ["Accept", "Lock", "Plan", "Commit"]),
         (OperationKind.TEARDOWN, ["Accept", "Lock", "Plan", "TearDown"]),
         (OperationKind.SWEEP, ["Accept", "Inspect", "Collect"]),
     ],

@@ -111,12 +111,19 @@ def test_a_mixed_stage_is_explained() -> None:
         (stage("dev", 3, mixed=True), "MIXED"),
         (replace(stage("dev", 3), settings=Settings(protected=True)), "protected"),
         (replace(stage("dev", 3), tearing_down=True), "tearing down"),
+        (replace(stage("dev", 3), observed="a-stack-with-a-long-name"), "observed"),
         (replace(stage("dev", 3, mixed=True), settings=Settings(protected=True)), "MIXED, protected"),
     ],
-    ids=["mixed", "protected", "tearing down", "both"],
+    ids=["mixed", "protected", "tearing down", "observed", "both"],
 )
 def test_what_is_out_of_the_ordinary_is_told_in_words(of: Stage, says: str) -> None:
     assert cells(board(of, stage("qa", 3)), "state") == [says, "-"]
+
+
+def test_whose_an_observed_stage_is_is_told() -> None:
+    lines = printed(board(replace(stage("live", 3), observed="shop"), stage("dev", 3)))
+
+    assert "observed: stack shop owns the aliases of live; nothing here moves them." in lines
 
 
 def test_where_nothing_is_out_of_the_ordinary_nothing_is_said() -> None:

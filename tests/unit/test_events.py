@@ -1,5 +1,5 @@
-"""events/ holds a real input for every entry point: the state machine itself, each state that runs a handler, and the handler
-that is told of executions' ends."""
+"""events/ holds a real input for every entry point: the state machine itself, each state that runs a handler, the handler that is
+told of executions' ends, and the one that CloudFormation calls."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from stagekeeper.domain.facts import Absent, Unreadable
+from stagekeeper.domain.orphans import SweepSettings
 from stagekeeper.domain.recovery import recovery_name
 from stagekeeper.domain.refusal import Refusal
 from stagekeeper.domain.request import (
+    AdoptRequest,
     CloneRequest,
     ConfigureRequest,
     DeployRequest,
@@ -26,6 +28,8 @@ from stagekeeper.domain.request import (
 )
 from stagekeeper.engine.compensate import CutOff
 from stagekeeper.handlers import compensate, notice
+from stagekeeper.handlers.orphaned_versions import Answer, body_of
+from stagekeeper.handlers.orphaned_versions_request import wish_of
 from stagekeeper.handlers.request import parse
 from stagekeeper.handlers.runtime import Payload
 
@@ -36,6 +40,9 @@ FOLDER = ROOT / "events"
 STATES: dict[str, Any] = json.loads(text(ROOT / "src/statemachine/operation.asl.json"))["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 STARTS = sorted(path.name for path in FOLDER.glob("start-*.json"))
+
+#: The functions of the service, by their names alone.
+ADOPTED = {"Api": "orders-api", "Worker": "orders-worker", "Nightly": "orders-nightly", "Invoice": "orders-invoice"}
 
 each_state = pytest.mark.parametrize("state", TASKS)
 
@@ -75,7 +82,8 @@ def test_a_state_has_an_event_with_the_members_that_the_machine_gives_it(state: 
 
 
 def test_there_is_no_other_event() -> None:
-    known = {*STARTS, "functions-document.json", "notice.json", *(file_of(state) for state in TASKS)}
+    called = {"notice.json", "orphaned_versions.json"}
+    known = {*STARTS, *called, "functions-document.json", *(file_of(state) for state in TASKS)}
 
     assert {path.name for path in FOLDER.iterdir()} == known
 
@@ -116,6 +124,21 @@ def test_the_event_of_an_end_is_one_that_the_rule_lets_through_and_the_handler_r
     read = notice._Event.model_validate(told).detail
     assert (notice._operation_of(read), read.status) == ("orders-dev-42", "ABORTED")
     request(json.loads(told["detail"]["input"]))
+
+
+def test_the_event_of_a_custom_resource_is_as_cloudformation_sends_it_and_asks_for_a_sweep() -> None:
+    told = event("orphaned_versions.json")
+    here = ":".join(told["ServiceToken"].split(":")[:6]) + ":"
+
+    wish = wish_of(told["ResourceProperties"], here, SweepSettings(3, 5, 86_400), leaving=False)
+
+    assert wish.delete
+    assert wish.functions == (f"{here}shop-Orders-1a2b3c4d5e6f", f"{here}shop-Invoices-1a2b3c4d5e6f")
+    assert wish.settings == SweepSettings(1, 5, 0, strangers=True)
+    answer = json.loads(body_of(told, Answer("Swept", "2 deleted", 2, 4)))
+    assert {key: answer[key] for key in ("StackId", "RequestId", "LogicalResourceId", "PhysicalResourceId")} == {
+        key: told[key] for key in ("StackId", "RequestId", "LogicalResourceId", "PhysicalResourceId")
+    }
 
 
 def test_compensate_is_told_which_state_was_cut_off() -> None:
@@ -170,6 +193,8 @@ def test_how_far_a_rollback_event_goes_back(name: str, release: int | None, step
         ("sweep-delete", SweepRequest, {"delete": True, "keep": 1, "rollback_depth": 3, "grace_hours": 48}),
         ("configure", ConfigureRequest, {"stage": "prod", "protected": True, "description": "what customers use"}),
         ("verify", VerifyRequest, {"stage": None}),
+        ("adopt", AdoptRequest, {"stage": None, "stages": None, "functions": ADOPTED, "accept_unqualified_callers": False}),
+        ("adopt-stages", AdoptRequest, {"stage": None, "stages": ("prod", "qa"), "functions": None}),
         ("recover", RecoverRequest, {"operation_id": "orders-dev-42"}),
         ("recover-service", RecoverRequest, {"operation_id": None}),
     ],

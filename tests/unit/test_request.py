@@ -147,10 +147,6 @@ def test_no_operation_at_all() -> None:
     assert "operation: must be one of deploy, rollback" in invalid({"service": "orders", "stage": "dev"})
 
 
-def test_an_operation_of_the_interface_that_is_not_built_is_refused_by_name() -> None:
-    assert "operation: adopt is not in this version" in invalid({**ROLLBACK, "operation": "adopt"})
-
-
 # Fields.
 
 

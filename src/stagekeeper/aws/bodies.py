@@ -9,10 +9,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from stagekeeper.aws.artifacts import Artifacts
 from stagekeeper.aws.table import SCHEMA, MalformedItem
+from stagekeeper.domain.adoption import AdoptPlan
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.plan import ConfigurePlan, Plan
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.domain.request import (
+    AdoptRequest,
     CloneRequest,
     ConfigureRequest,
     DeployRequest,
@@ -28,12 +30,13 @@ from stagekeeper.domain.teardown import TeardownPlan
 
 T = TypeVar("T")
 
-AnyPlan = Plan | ConfigurePlan | TeardownPlan | SweepPlan
+AnyPlan = Plan | ConfigurePlan | TeardownPlan | SweepPlan | AdoptPlan
 
 _PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
 _CONFIGURE_PLAN: TypeAdapter[ConfigurePlan] = TypeAdapter(ConfigurePlan)
 _TEARDOWN_PLAN: TypeAdapter[TeardownPlan] = TypeAdapter(TeardownPlan)
 _SWEEP_PLAN: TypeAdapter[SweepPlan] = TypeAdapter(SweepPlan)
+_ADOPT_PLAN: TypeAdapter[AdoptPlan] = TypeAdapter(AdoptPlan)
 _PROGRESS: TypeAdapter[Progress] = TypeAdapter(Progress)
 _REQUESTS: dict[OperationKind, TypeAdapter[Any]] = {
     OperationKind.DEPLOY: TypeAdapter(DeployRequest),
@@ -42,6 +45,7 @@ _REQUESTS: dict[OperationKind, TypeAdapter[Any]] = {
     OperationKind.CLONE: TypeAdapter(CloneRequest),
     OperationKind.TEARDOWN: TypeAdapter(TeardownRequest),
     OperationKind.SWEEP: TypeAdapter(SweepRequest),
+    OperationKind.ADOPT: TypeAdapter(AdoptRequest),
     OperationKind.CONFIGURE: TypeAdapter(ConfigureRequest),
     OperationKind.VERIFY: TypeAdapter(VerifyRequest),
 }
@@ -71,6 +75,8 @@ class Bodies:
                 return self._put("plans", _TEARDOWN_PLAN, plan)
             case SweepPlan():
                 return self._put("plans", _SWEEP_PLAN, plan)
+            case AdoptPlan():
+                return self._put("plans", _ADOPT_PLAN, plan)
         assert_never(plan)
 
     def plan_of(self, record: OperationRecord) -> Plan:
@@ -85,6 +91,9 @@ class Bodies:
 
     def sweep_plan_of(self, record: OperationRecord) -> SweepPlan:
         return self._get(_plan_key(record), _SWEEP_PLAN)
+
+    def adopt_plan_of(self, record: OperationRecord) -> AdoptPlan:
+        return self._get(_plan_key(record), _ADOPT_PLAN)
 
     def survey_of(self, record: OperationRecord) -> SweepPlan | None:
         """How far a sweep that is still looking came."""

@@ -144,6 +144,7 @@ def stage_item(stage: Stage) -> Item:
         "protected": stage.settings.protected,
         "description": stage.settings.description,
         "tearing_down": stage.tearing_down,
+        "observed": stage.observed,
     }
 
 
@@ -163,6 +164,8 @@ def stage_of(item: Item) -> Stage:
         revision=item["revision"],
         settings=Settings(item["protected"], item["description"]),
         tearing_down=item["tearing_down"],
+        # An earlier version knew no observed stages.
+        observed=item.get("observed"),
     )
 
 
@@ -190,6 +193,18 @@ def release_of(item: Item) -> Release:
 def release_number_of(item: Item) -> ReleaseNumber:
     """What a release's content is found by."""
     return ReleaseNumber(item["release"])
+
+
+def version_item(arn: FunctionArn, version: VersionNumber, content: Content, published_by: OperationId | None, at: str) -> Item:
+    """``published_by`` is null for a version that somebody else published: it may be served, but never collected."""
+    return {
+        "function_arn": arn,
+        "version": version.value,
+        "code": content.code,
+        "configuration": content.configuration,
+        "published_by": published_by,
+        "recorded_at": at,
+    }
 
 
 def version_number_of(item: Item) -> VersionNumber:

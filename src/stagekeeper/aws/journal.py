@@ -34,6 +34,7 @@ from stagekeeper.aws.table import (
     lacks,
 )
 from stagekeeper.domain import lock as lock_rules
+from stagekeeper.domain.adoption import AdoptedVersion
 from stagekeeper.domain.lock import Answer, Entry, Lock
 from stagekeeper.domain.model import (
     Claim,
@@ -165,8 +166,13 @@ class Journal:
         if now is None or now["epoch"] != record.epoch or now["status"] != record.status.value:
             raise Superseded(f"operation {record.operation_id} went on without this worker")
 
-    def record_intent(self, record: OperationRecord, plan_key: str, new: Service | None = None) -> OperationRecord:
-        """The whole intent goes on record before the first effect; a ``new`` release's number is taken with it."""
+    def record_intent(
+        self, record: OperationRecord, plan_key: str, new: Service | None = None, *, taking: int = 1
+    ) -> OperationRecord:
+        """The whole intent goes on record before the first effect; with it the numbers of new releases are taken.
+
+        ``new`` is the service as it is then: ``taking`` so many numbers, the last of which is its last.
+        """
         following = replace(record, status=Status.CONVERGING, plan_key=plan_key, progress_key=None, epoch=record.epoch + 1)
         attributes = {
             "status": following.status.value,
@@ -179,7 +185,9 @@ class Journal:
             writes.append(Check(items.lock_key(record.locked_service), has_entry("holders", record.operation_id)))
         if new is not None:
             next_in_line = Condition(
-                "attribute_not_exists(pk) OR #c_last = :c_last", {"#c_last": "last_release"}, {":c_last": new.last_release - 1}
+                "attribute_not_exists(pk) OR #c_last = :c_last",
+                {"#c_last": "last_release"},
+                {":c_last": new.last_release - taking},
             )
             writes.append(Put(items.service_key(new.name), items.service_item(new), next_in_line))
         self._transact(writes)
@@ -296,15 +304,8 @@ class Journal:
             writes: list[Write] = [self._mandate(record)]
             for version in versions[start : start + per_chunk]:
                 number = version.published.version
-                item = {
-                    "function_arn": version.arn,
-                    "version": number.value,
-                    "code": version.content.code,
-                    "configuration": version.content.configuration,
-                    # Null for a version that somebody else published: it may be served, but never collected.
-                    "published_by": record.operation_id if version.published.ours else None,
-                    "recorded_at": at,
-                }
+                publisher = record.operation_id if version.published.ours else None
+                item = items.version_item(version.arn, number, version.content, publisher, at)
                 writes.append(Put(items.version_key(version.arn, number), item))
                 writes.append(Put(items.content_key(version.arn, version.content), {"version": number.value}))
             self._transact(writes)
@@ -321,15 +322,40 @@ class Journal:
         """The versions exist: write the release, remember the versions, and let go of what is needed no more."""
         writes: list[Write] = [self._update(record, {"published": items.published_attribute(published)})]
         if new:
-            item = items.release_item(release, record.operation_id, iso(self._clock.now()))
-            writes.append(Put(items.release_key(_known(record.service), release.number), item))
-            digest = items.release_digest_key(_known(record.service), release.digest)
-            writes.append(Put(digest, {"release": release.number}))
+            writes += self._release_puts(record, release)
         if give_back:
             self._with_lock(record, writes, lambda lock: lock_rules.release(lock, record.operation_id, give_back))
         else:
             self._transact(writes)
         return replace(record, published=published)
+
+    # Adopting: what is there already goes on record.
+
+    def record_found(self, record: OperationRecord, versions: Sequence[AdoptedVersion]) -> None:
+        """Versions that are nobody's, and where contents are found. What is on record of a version stays as it is."""
+        at = iso(self._clock.now())
+        per_chunk = _CHUNK // 2
+        for start in range(0, len(versions), per_chunk):
+            writes: list[Write] = [self._mandate(record)]
+            for each in versions[start : start + per_chunk]:
+                if each.new:
+                    item = items.version_item(each.arn, each.version, each.content, None, at)
+                    writes.append(Put(items.version_key(each.arn, each.version), item))
+                if each.realises:
+                    writes.append(Put(items.content_key(each.arn, each.content), {"version": each.version.value}))
+            self._transact(writes)
+
+    def record_releases(self, record: OperationRecord, releases: Sequence[Release]) -> None:
+        """One after the other: one of 500 functions fills a good part of a transaction."""
+        for release in releases:
+            self._transact([self._mandate(record), *self._release_puts(record, release)])
+
+    def commit_adoption(
+        self, record: OperationRecord, stages: Sequence[tuple[Stage, Movement | None]], end: End
+    ) -> OperationRecord:
+        """``converging -> committed`` and the end, with all stages at once."""
+        extra = [write for stage, movement in stages for write in self._stage_writes(record, stage, movement)]
+        return self._end(record, Status.COMMITTED, end, extra, {"committed_at": iso(self._clock.now())})
 
     # The lock.
 
@@ -360,11 +386,6 @@ class Journal:
             # All services together must be done before the state machine's time is over.
             wish = replace(wish, gives_up_at=min(wish.gives_up_at, max(since, record.asked_at + _SWEEP_PATIENCE)))
             changed, answer = lock_rules.ask(usable, wish, now)
-            if isinstance(answer, lock_rules.Waiting) and answer.blockers == (usable.sweeper,):
-                # Nobody is to wait behind one that only waits for another sweep to end: it keeps no place, and asks again.
-                changed = lock_rules.release(changed, record.operation_id)
-                if now >= record.asked_at + record.lock_wait_seconds:
-                    answer = lock_rules.GaveUp(answer.blockers)
             if self._changed_lock([self._update(record, attributes)], service, lock, changed):
                 # Held already: by a worker that died, or by one that is only late.
                 held = lock_rules.holds(lock, record.operation_id, frozenset())
@@ -425,7 +446,8 @@ class Journal:
         """Give it back, or the place in the queue."""
         for _ in range(_LOCK_ATTEMPTS):
             lock = self._store.lock(service)
-            if self._changed_lock([], service, lock, lock_rules.release(lock, wish.operation_id)):
+            free = lock_rules.release(lock, wish.operation_id)
+            if free == lock or self._changed_lock([], service, lock, free):
                 return
         raise Unanswered(f"changing the lock of service {service}", "others were faster every time")
 
@@ -515,6 +537,13 @@ class Journal:
         return writes
 
     # Pieces of transactions.
+
+    def _release_puts(self, record: OperationRecord, release: Release) -> list[Write]:
+        """A new release, and what finds it by its content."""
+        service = _known(record.service)
+        item = items.release_item(release, record.operation_id, iso(self._clock.now()))
+        pointer = Put(items.release_digest_key(service, release.digest), {"release": release.number})
+        return [Put(items.release_key(service, release.number), item), pointer]
 
     def _step_aside(self) -> None:
         """Others change the lock at the same time: a random pause, so that not all come back at once."""

@@ -25,7 +25,7 @@ from stagekeeper.aws.errors import AlreadyThere, CallFailed, NotThere, Unanswere
 from stagekeeper.aws.pace import GET_FUNCTION_PER_SECOND, SHARED_PER_SECOND, SWEEP_PER_SECOND, Pace
 from stagekeeper.domain.configuration import canonical, digest
 from stagekeeper.domain.converge import AliasSeen
-from stagekeeper.domain.facts import Absent, Artifact, Image, LatestSeen, Unreadable, VersionSeen
+from stagekeeper.domain.facts import Absent, Artifact, CodeStored, Image, LatestSeen, Unreadable, VersionSeen
 from stagekeeper.domain.model import Content, FunctionArn, VersionNumber
 from stagekeeper.domain.operation import ALIAS_CALL_TIMEOUT, CONNECT_TIMEOUT, PUBLISH_CALL_TIMEOUT
 
@@ -79,14 +79,6 @@ class Aliased:
 
     targets: Mapping[VersionNumber, Sequence[str]]
     weighted: Mapping[VersionNumber, Sequence[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class CodeStored:
-    """All functions and versions of the account in this Region, and how much it may be, in bytes."""
-
-    used: int
-    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +183,11 @@ class LambdaApi:
             return Unreadable(f"the tags of function {arn}", f"{error.get('ErrorCode')}: {error.get('Message')}".rstrip("."))
         stack: str | None = answer.get("Tags", {}).get("aws:cloudformation:stack-id")
         return stack
+
+    def arn_of(self, function_name: str) -> FunctionArn | Absent | Unreadable:
+        """The unqualified ARN of a function that is named by its name or its ARN."""
+        answer = self._read_function(function_name, None)
+        return answer if isinstance(answer, (Absent, Unreadable)) else FunctionArn(unqualified(str(answer["FunctionArn"])))
 
     def exists(self, arn: FunctionArn) -> bool | Unreadable:
         answer = self._read_function(arn, None)

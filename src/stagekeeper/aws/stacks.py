@@ -15,16 +15,20 @@ from stagekeeper.aws.errors import error_code, spelled
 from stagekeeper.aws.pace import Pace
 from stagekeeper.domain.facts import Absent, StackSeen, Unreadable
 
+#: DescribeStackResources shows no more of a stack than this (CloudFormation API reference).
+_SHOWN = 100
 #: CloudFormation publishes no number; it throttles accounts that read much faster than this.
 _PER_SECOND = 5.0
 
 
 class CloudFormationClient(Protocol):
-    """The two calls of CloudFormation that are made."""
+    """The calls of CloudFormation that are made."""
 
     def describe_stacks(self, **request: Any) -> Mapping[str, Any]: ...
 
     def describe_stack_resources(self, **request: Any) -> Mapping[str, Any]: ...
+
+    def list_stack_resources(self, **request: Any) -> Mapping[str, Any]: ...
 
 
 def cloudformation_client() -> CloudFormationClient:
@@ -56,21 +60,42 @@ class Stacks:
             return Absent()
         found = answer[0]
         root = str(found.get("RootId") or found["StackId"])
-        return StackSeen(str(found["StackId"]), str(found["StackName"]), str(found["StackStatus"]), root)
+        parent: str | None = found.get("ParentId") or None
+        return StackSeen(str(found["StackId"]), str(found["StackName"]), str(found["StackStatus"]), root, parent)
 
     def owner_of(self, physical_id: str) -> str | Absent | Unreadable:
         """The name of the stack that has a resource, by the resource's physical id. Absent: none has it."""
-        self._pace.wait()
+        found = self.owned_beside(physical_id)
+        return found if isinstance(found, (Absent, Unreadable)) else found.get(physical_id, Absent())
+
+    def owned_beside(self, physical_id: str) -> Mapping[str, str] | Absent | Unreadable:
+        """What the stack owns that has a resource: the stack's name by physical id. Absent: no stack has the resource.
+
+        A resource that its stack let go of is not among them.
+        """
         try:
-            answer = self._made().describe_stack_resources(PhysicalResourceId=physical_id)["StackResources"]
+            self._pace.wait()
+            listed = list(self._made().describe_stack_resources(PhysicalResourceId=physical_id)["StackResources"])
+            if len(listed) >= _SHOWN and all(each.get("PhysicalResourceId") != physical_id for each in listed):
+                listed = self._all_of(str(listed[0]["StackId"]), str(listed[0]["StackName"]))
         except ClientError as error:
             return Absent() if _does_not_exist(error) else Unreadable(f"the stack of {physical_id}", spelled(error))
         except BotoCoreError as error:
             return Unreadable(f"the stack of {physical_id}", spelled(error))
-        # CloudFormation answers with the whole stack; a resource that it let go of is not in it any more.
-        owned = [each for each in answer if each.get("PhysicalResourceId") == physical_id]
-        kept = [each for each in owned if each["ResourceStatus"] not in ("DELETE_COMPLETE", "DELETE_SKIPPED")]
-        return str(kept[0]["StackName"]) if kept else Absent()
+        kept = [each for each in listed if each["ResourceStatus"] not in ("DELETE_COMPLETE", "DELETE_SKIPPED")]
+        return {str(each["PhysicalResourceId"]): str(each["StackName"]) for each in kept if each.get("PhysicalResourceId")}
+
+    def _all_of(self, stack_id: str, name: str) -> list[dict[str, Any]]:
+        """Every resource of a stack, all pages of 100."""
+        found: list[dict[str, Any]] = []
+        page: dict[str, str] = {}
+        while True:
+            self._pace.wait()
+            answer = self._made().list_stack_resources(StackName=stack_id, **page)
+            found += [{**each, "StackName": name} for each in answer["StackResourceSummaries"]]
+            if not answer.get("NextToken"):
+                return found
+            page = {"NextToken": str(answer["NextToken"])}
 
     def _made(self) -> CloudFormationClient:
         # Making clients is not safe from several threads; using one is.

@@ -33,6 +33,7 @@ LEGEND = (
     "Each cell: the version that the stage serves, and by which release. Way back: what a rollback reaches, the next first. "
     "This is the record; `verify` compares it with AWS."
 )
+OBSERVED = "observed: stack {stack} owns the aliases of {stage}; nothing here moves them."
 MIXED = "MIXED: an operation failed and could not be put back everywhere; the cells show what is really served."
 
 
@@ -83,7 +84,9 @@ def render(board: Board, width: int | None = None) -> Group:
     heading = _Column.of(Text(f"service {board.service}"), [Text(text) for text in [*(name for name, _ in rows), *titles]])
     columns = [_column(board, stage, rows, titles) for stage in board.stages]
     tables = [_table(part, len(rows), width is not None) for part in _parts(heading, columns, width)]
-    notes = [LEGEND, *([MIXED] if any(stage.mixed for stage in board.stages) else []), *board.at_work()]
+    mixed = [MIXED] if any(stage.mixed for stage in board.stages) else []
+    observed = [OBSERVED.format(stack=each.observed, stage=each.name) for each in board.stages if each.observed is not None]
+    notes = [LEGEND, *mixed, *observed, *board.at_work()]
     return Group(*tables, *[Text(note, style="dim" if note is LEGEND else "") for note in notes])
 
 
@@ -118,7 +121,12 @@ def _column(board: Board, stage: Stage, rows: Sequence[tuple[LogicalName, Functi
 
 def _state(stage: Stage) -> str:
     """What is out of the ordinary; empty for most stages."""
-    said = {"MIXED": stage.mixed, "tearing down": stage.tearing_down, "protected": stage.settings.protected}
+    said = {
+        "MIXED": stage.mixed,
+        "tearing down": stage.tearing_down,
+        "observed": stage.observed is not None,
+        "protected": stage.settings.protected,
+    }
     return ", ".join(word for word, true in said.items() if true)
 
 

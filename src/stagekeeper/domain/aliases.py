@@ -108,8 +108,8 @@ def _plan_target(
     if recorded is None:
         if isinstance(seen, VersionSeen):
             sentence = (
-                f"Function {target.function} ({target.arn}) has an alias {stage_name} that is not ours. Delete the alias if "
-                "nobody needs it, or choose another stage name; taking it over (adopt) is for a later version."
+                f"Function {target.function} ({target.arn}) has an alias {stage_name} that is not ours. Take it over (operation "
+                "adopt), delete it if nobody needs it, or choose another stage name."
             )
             plan.problems.append(Problem(Code.ALIAS_OWNED_ELSEWHERE, sentence, f"{target.arn}:{stage_name}"))
             return
@@ -148,23 +148,29 @@ def drift(
     seen: VersionSeen | Absent | Unreadable,
 ) -> Problem | None:
     """The difference between record and AWS on one alias, as a problem; None if they agree."""
-    match seen:
-        case VersionSeen(version=version, weighted=False) if version == recorded:
-            return None
-        case VersionSeen(version=version, weighted=weighted):
-            found = "$LATEST" if version is None else f"version {version}"
-            found += " and another one by routing weights" if weighted else ""
-        case Absent():
-            found = "no alias"
-        case Unreadable():
-            return unreadable(seen)
-        case _:
-            assert_never(seen)
+    if isinstance(seen, Unreadable):
+        return unreadable(seen)
+    found = found_instead(recorded, seen)
+    if found is None:
+        return None
     sentence = (
         f"The alias {stage_name} of function {function} ({arn}) should serve version {recorded}, but AWS has {found}: somebody "
         "changed it. Find out who; then repeat with on_drift: overwrite to take it back."
     )
     return Problem(Code.DRIFTED, sentence, f"{arn}:{stage_name}: recorded {recorded}, found {found}")
+
+
+def found_instead(recorded: VersionNumber, seen: VersionSeen | Absent) -> str | None:
+    """What AWS has in place of the recorded version, in words; None if it is that."""
+    match seen:
+        case VersionSeen(version=version, weighted=False) if version == recorded:
+            return None
+        case VersionSeen(version=version, weighted=weighted):
+            found = "$LATEST" if version is None else f"version {version}"
+            return found + (" and another one by routing weights" if weighted else "")
+        case Absent():
+            return "no alias"
+    assert_never(seen)
 
 
 def made_again(at: StageFacts, stage_name: StageName, moves: Iterable[Move], *, there_before: bool | None) -> list[str]:

@@ -47,6 +47,7 @@ from stagekeeper.domain.model import (
     VersionNumber,
     content_digest,
 )
+from stagekeeper.domain.observed import not_ours
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.plan import Join, Plan, Publish, Reuse, Unchanged
 from stagekeeper.domain.refusal import Code, Refusal, no_service, no_stage
@@ -100,7 +101,8 @@ def plan_deploy(wish: DeployWish, facts: DeployFacts) -> Plan | Unchanged | Refu
     Raises nothing; every function of ``facts.functions`` is either in the plan or named in the refusal.
     """
     wanted = [function for function in facts.functions if isinstance(function, WantedFunction)]
-    problems = [_problem(function) for function in facts.functions if isinstance(function, Unsettled)]
+    problems = [unsettled(function) for function in facts.functions if isinstance(function, Unsettled)]
+    problems += not_ours(facts.at.stage)
     for function in wanted:
         problems += _ownership(wish.service, function, facts.claims.get(function.latest.arn))
         problems += misfits(function, facts.pass_roles)
@@ -108,7 +110,9 @@ def plan_deploy(wish: DeployWish, facts: DeployFacts) -> Plan | Unchanged | Refu
         realised = facts.realised.get((function.latest.arn, function.content))
         if isinstance(realised, Unreadable):
             problems.append(unreadable(realised))
-        problems += _callers(wish, function, facts)
+        callers = facts.callers.get(function.latest.arn, ())
+        accepted = wish.accept_unqualified_callers
+        problems += called_unqualified(function.function, function.latest.arn, callers, accepted=accepted)
     problems += _doubled(wanted)
     functions = release_content(wish, facts.at, facts.current, facts.functions)
     kept = {name: (part, _kept_version(facts, part)) for name, part in functions.items() if not _named(facts, name)}
@@ -151,11 +155,26 @@ def plan_deploy(wish: DeployWish, facts: DeployFacts) -> Plan | Unchanged | Refu
         joins={arn: Join(facts.claims.get(arn), claim) for arn, claim in claims.items()},
         way_back=pushed(stage, release),
         overwrite_drift=wish.overwrite_drift,
-        warnings=() if wish.stage is None else tuple(made_again(facts.at, wish.stage, aliases.moves, there_before=False)),
+        warnings=() if wish.stage is None else tuple(_warnings(wish.stage, aliases, facts)),
     )
 
 
-def _problem(function: Unsettled) -> Problem:
+def _warnings(stage: StageName, aliases: AliasPlan, facts: DeployFacts) -> list[str]:
+    """What hung on aliases that were gone and are made again, and what hangs on those that go."""
+    warnings = list(made_again(facts.at, stage, aliases.moves, there_before=False))
+    for drop in aliases.drops:
+        match facts.leaving.get(drop.arn, ()):
+            case Unreadable(what=what, why=why):
+                warnings.append(f"who uses alias {stage} of function {drop.function}, which goes, is not known: {what}: {why}")
+            case ():
+                pass
+            case using:
+                warnings.append(f"alias {stage} of function {drop.function} goes, and is used by {', '.join(using)}")
+    return warnings
+
+
+def unsettled(function: Unsettled) -> Problem:
+    """Why a function of the request cannot be taken."""
     match function.problem:
         case Absent():
             sentence = (
@@ -200,20 +219,21 @@ def _ownership(service: ServiceName, function: WantedFunction, claim: Claim | No
     return [Problem(Code.INVALID_REQUEST, sentence, f"{function.function}.configuration: {', '.join(left_out)}")]
 
 
-def _callers(wish: DeployWish, function: WantedFunction, facts: DeployFacts) -> list[Problem]:
+def called_unqualified(
+    function: LogicalName, arn: FunctionArn, callers: tuple[str, ...] | Unreadable, *, accepted: bool
+) -> list[Problem]:
     """Whoever calls a function unqualified gets what the last deploy, of whatever stage, left in $LATEST."""
-    callers = facts.callers.get(function.latest.arn, ())
     if isinstance(callers, Unreadable):
         return [unreadable(callers)]
-    if not callers or wish.accept_unqualified_callers:
+    if not callers or accepted:
         return []
     names = ", ".join(callers)
     sentence = (
-        f"Function {function.function} ({function.latest.arn}) is called without an alias by {names}. Once it belongs to a "
+        f"Function {function} ({arn}) is called without an alias by {names}. Once it belongs to a "
         "service, a call without an alias gets whatever was deployed last, of any stage. Point at an alias what calls it "
         f"({names}), or repeat with accept_unqualified_callers: true."
     )
-    return [Problem(Code.UNQUALIFIED_CALLERS, sentence, f"{function.latest.arn}: {caller}") for caller in callers]
+    return [Problem(Code.UNQUALIFIED_CALLERS, sentence, f"{arn}: {caller}") for caller in callers]
 
 
 def _readiness(function: WantedFunction, facts: DeployFacts) -> list[Problem]:

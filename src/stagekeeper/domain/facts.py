@@ -137,12 +137,21 @@ class CodeProblem:
 
 @dataclass(frozen=True, slots=True)
 class StackSeen:
-    """A CloudFormation stack, and the outermost one that it is nested in (itself if in none)."""
+    """A CloudFormation stack, the one that it is nested in, and the outermost of those (None and itself if in none)."""
 
     stack_id: str
     name: str
     status: str
     root_id: str
+    parent_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeStored:
+    """All functions and versions of the account in this Region, and how much it may be, in bytes."""
+
+    used: int
+    limit: int
 
 
 #: Releases count from 1.
@@ -167,7 +176,8 @@ class StageFacts:
 
 @dataclass(frozen=True, slots=True)
 class DeployFacts:
-    """Everything a deploy is decided on. ``callers`` has an entry for each function that no service claims yet.
+    """Everything a deploy is decided on. ``callers`` has an entry for each function that no service claims yet, ``leaving`` one
+    for each that the stage has and will not have: who uses its alias.
 
     ``pass_roles`` is the pattern of the ARNs of the roles that the stack may give to functions; empty: none.
     """
@@ -181,16 +191,19 @@ class DeployFacts:
     failed_writers: frozenset[OperationId]
     equal_release: Release | None
     pass_roles: str = ""
+    leaving: Mapping[FunctionArn, tuple[str, ...] | Unreadable] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class RestoreFacts:
     """Everything a rollback, reset or clone is decided on. ``targets`` has an entry for each function of the target release.
 
-    None: no version with that content is on record (it was collected).
+    None: no version with that content is on record (it was collected). ``like``: the observed stage that it is to be like, if it
+    is one, with what its aliases serve by now.
     """
 
     at: StageFacts
     release: Release
     claims: Mapping[FunctionArn, Claim]
     targets: Mapping[FunctionArn, tuple[VersionNumber, VersionSeen | Absent | Unreadable] | None]
+    like: StageFacts | None = None

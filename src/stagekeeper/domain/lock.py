@@ -37,7 +37,7 @@ def slots_for(kind: OperationKind, stage: StageName | None) -> frozenset[str]:
             return stages | {PUBLISH}
         case OperationKind.ROLLBACK | OperationKind.RESET | OperationKind.CLONE | OperationKind.CONFIGURE:
             return stages
-        case OperationKind.TEARDOWN | OperationKind.SWEEP:
+        case OperationKind.TEARDOWN | OperationKind.SWEEP | OperationKind.ADOPT:
             return frozenset({COLLECT})
         case OperationKind.VERIFY | OperationKind.RECOVER:
             # A recovery goes on with what the dead operation holds.
@@ -113,7 +113,7 @@ def ask(lock: Lock, wish: Entry, now: float) -> tuple[Lock, Answer]:
     place = next((i for i, waiter in enumerate(queue) if waiter.operation_id == wish.operation_id), len(queue))
     others = tuple(waiter for waiter in queue if waiter.operation_id != wish.operation_id)
     in_the_way = tuple(holder for holder in lock.holders if conflicts(holder.slots, wish.slots))
-    in_the_way += tuple(waiter for waiter in queue[:place] if conflicts(waiter.slots, wish.slots) and not _may_pass(wish, waiter))
+    in_the_way += tuple(w for w in queue[:place] if conflicts(w.slots, wish.slots) and not _may_pass(wish, w, lock.sweeper))
     sweeps = wish.operation == OperationKind.SWEEP.value
     named = {wish.operation_id, *(each.operation_id for each in in_the_way)}
     if sweeps and lock.sweeper is not None and lock.sweeper.operation_id not in named:
@@ -134,8 +134,11 @@ def _without_ended_leases(lock: Lock, now: float) -> Lock:
     return replace(lock, holders=left)
 
 
-def _may_pass(wish: Entry, waiter: Entry) -> bool:
-    """Putting a stage back never waits behind somebody who only waits to collect."""
+def _may_pass(wish: Entry, waiter: Entry, sweeper: Entry | None) -> bool:
+    """Putting a stage back never waits behind somebody who only waits to collect; and nobody, the sweep at work least of all,
+    behind another sweep, which cannot begin before that one has ended."""
+    if waiter.operation == OperationKind.SWEEP.value and sweeper is not None and sweeper.operation_id != waiter.operation_id:
+        return True
     return wish.operation in ("rollback", "reset") and COLLECT in waiter.slots
 
 

@@ -18,6 +18,9 @@ ReleaseNumber = NewType("ReleaseNumber", int)
 #: More functions than this are refused before any effect: at 500 an operation's item stays well under DynamoDB's 400 KB.
 MAX_FUNCTIONS = 500
 
+#: What a stage may be called: it becomes a Lambda alias, which may be longer (128).
+STAGE_NAME = r"(?![0-9]+$)[A-Za-z0-9_-]{1,63}"
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class VersionNumber:
@@ -105,7 +108,8 @@ class Stage:
 
     ``way_back`` is newest first. ``release`` is None only for a stage that became mixed while it was being made.
     ``movements`` is the number of its last movement, which goes on where an earlier stage of this name ended.
-    ``tearing_down``: a teardown began and has not ended.
+    ``tearing_down``: a teardown began and has not ended. ``observed`` is the name of the stack that owns the alias, on at least
+    one function: such a stage is only looked at, since CloudFormation would put back or delete what others move.
     """
 
     name: StageName
@@ -117,6 +121,7 @@ class Stage:
     revision: int = 0
     settings: Settings = Settings()
     tearing_down: bool = False
+    observed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def may_become(current: Status, following: Status) -> bool:
 
 
 class OperationKind(StrEnum):
-    """The operations that are built. Others of the public interface are refused by name."""
+    """The operations of the public interface."""
 
     DEPLOY = "deploy"
     ROLLBACK = "rollback"
@@ -50,6 +50,7 @@ class OperationKind(StrEnum):
     CLONE = "clone"
     TEARDOWN = "teardown"
     SWEEP = "sweep"
+    ADOPT = "adopt"
     CONFIGURE = "configure"
     VERIFY = "verify"
     RECOVER = "recover"

@@ -92,7 +92,7 @@ class EndUnbegun:
 
 @dataclass(frozen=True, slots=True)
 class GoForward:
-    """What is begun is ended: teardowns, sweeps, what follows a commit, and compensations."""
+    """What is begun is ended: teardowns, sweeps, adopting (all of it is on record), what follows a commit, and compensations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def after_death(record: OperationRecord) -> EndUnbegun | GoForward | LookAtAlias
         case Status.COMMITTED | Status.COMPENSATING:
             return GoForward()
         case Status.CONVERGING:
-            if record.kind in (OperationKind.TEARDOWN, OperationKind.SWEEP):
+            if record.kind in (OperationKind.TEARDOWN, OperationKind.SWEEP, OperationKind.ADOPT):
                 return GoForward()
             # Before the first alias was moved some version may be missing, and nothing is lost by putting back.
             return LookAtAliases() if record.phase in (Phase.MOVE, Phase.COMMIT) else PutBack()

@@ -41,7 +41,7 @@ class FunctionWish:
 
 @dataclass(frozen=True, slots=True)
 class DocumentRef:
-    """Where the functions of a deploy are written down, when they are not in the request itself."""
+    """Where the functions of a request are written down, when they are not in the request itself."""
 
     s3_bucket: str
     s3_key: str
@@ -146,6 +146,19 @@ class SweepRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptRequest:
+    """``functions`` are names only; None stands for those that the service has. ``stages`` None: every alias; ``stage`` is one of
+    them."""
+
+    common: Common
+    service: ServiceName
+    stage: StageName | None = None
+    stages: tuple[StageName, ...] | None = None
+    functions: Mapping[LogicalName, str] | None = None
+    accept_unqualified_callers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RecoverRequest:
     """Without an operation, every dead one of the service; without a service, of all."""
 
@@ -162,6 +175,7 @@ Request = (
     | CloneRequest
     | TeardownRequest
     | SweepRequest
+    | AdoptRequest
     | ConfigureRequest
     | VerifyRequest
     | RecoverRequest
@@ -182,6 +196,8 @@ def kind_of(request: Request) -> OperationKind:
             return OperationKind.TEARDOWN
         case SweepRequest():
             return OperationKind.SWEEP
+        case AdoptRequest():
+            return OperationKind.ADOPT
         case ConfigureRequest():
             return OperationKind.CONFIGURE
         case VerifyRequest():

@@ -26,6 +26,7 @@ from stagekeeper.domain.model import (
     StageName,
     VersionNumber,
 )
+from stagekeeper.domain.observed import moved_since, not_ours
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.plan import Join, Plan, Unchanged
 from stagekeeper.domain.refusal import Code, Refusal, no_service, no_stage
@@ -150,7 +151,7 @@ def plan_restore(wish: RestoreWish, chosen: Chosen, facts: RestoreFacts) -> Plan
     """The plan of putting a stage on ``facts.release``, or why there is none."""
     stage = chosen.stage
     release = facts.release
-    problems: list[Problem] = []
+    problems = [*not_ours(stage), *([] if facts.like is None else moved_since(facts.like))]
     warnings: list[str] = []
     targets: list[Target] = []
     for name, part in release.functions.items():

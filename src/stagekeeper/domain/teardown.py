@@ -12,6 +12,7 @@ from stagekeeper.domain.aliases import Problem, refusal, unreadable
 from stagekeeper.domain.deploy import stage_moved
 from stagekeeper.domain.facts import StageFacts, Unreadable
 from stagekeeper.domain.model import FunctionArn, LogicalName, ReleaseNumber, ServiceName, Stage, StageName, VersionNumber
+from stagekeeper.domain.observed import not_ours
 from stagekeeper.domain.orphans import FunctionFacts, Verdict, orphans_of_service, orphans_of_stage
 from stagekeeper.domain.plan import Change
 from stagekeeper.domain.reach import ServiceFacts, index
@@ -108,8 +109,9 @@ def _unconfirmed(wish: TeardownWish, stages: Sequence[Stage]) -> Refusal | None:
 
 def plan_teardown(wish: TeardownWish, facts: TeardownFacts, going: Sequence[Stage]) -> TeardownPlan | Refusal:
     """The plan of tearing down the stages ``going``: one of them, or all for the service."""
-    problems: list[Problem] = []
-    warnings: list[str] = []
+    only = going[0] if wish.stage is not None else None
+    problems = not_ours(only)
+    warnings = [_stays(stage) for stage in going if stage.observed is not None]
     for (stage, arn), users in facts.users.items():
         if isinstance(users, Unreadable):
             problems.append(unreadable(users))
@@ -122,19 +124,29 @@ def plan_teardown(wish: TeardownWish, facts: TeardownFacts, going: Sequence[Stag
     if refused is not None:
         return refused
     found = [function for function in facts.functions if isinstance(function, FunctionFacts)]
-    only = going[0] if wish.stage is not None else None
     return TeardownPlan(
         service=wish.service,
         stage=wish.stage,
         stages=tuple(stage.name for stage in going),
         previous_release=None if only is None else only.release,
         aliases=tuple(
-            TornAlias(stage.name, alias.function, arn, alias.version) for stage in going for arn, alias in stage.aliases.items()
+            TornAlias(stage.name, alias.function, arn, alias.version)
+            for stage in deleted_with(going)
+            for arn, alias in stage.aliases.items()
         ),
         verdicts=tuple(judged(only, going, facts.service, found)),
         members=() if only is not None else tuple(facts.members),
         warnings=tuple(warnings),
     )
+
+
+def deleted_with(going: Sequence[Stage]) -> list[Stage]:
+    """Those of the stages whose aliases go with them: a stack's own stay, and so do the versions that they serve."""
+    return [stage for stage in going if stage.observed is None]
+
+
+def _stays(stage: Stage) -> str:
+    return f"the aliases {stage.name} stay, and hold their versions: they belong to stack {stage.observed}"
 
 
 def _in_use(stage: StageName, arn: FunctionArn, users: tuple[str, ...]) -> Problem:
@@ -150,7 +162,7 @@ def judged(
 ) -> list[Verdict]:
     """A verdict on every version that goes with stage ``only``, or (None) with the whole service."""
     if only is None:
-        names = {stage.name for stage in going}
+        names = {stage.name for stage in deleted_with(going)}
         return [verdict for function in functions for verdict in orphans_of_service(function, names, service.in_flight)]
     known = index(service)
     return [verdict for function in functions for verdict in orphans_of_stage(only, function, known)]

@@ -8,6 +8,7 @@ from stagekeeper.domain.aliases import Problem, drift, refusal
 from stagekeeper.domain.deploy import stage_moved
 from stagekeeper.domain.facts import StageFacts
 from stagekeeper.domain.model import ReleaseNumber, ServiceName
+from stagekeeper.domain.observed import moved_since
 from stagekeeper.domain.refusal import Refusal, no_service, no_stage
 
 
@@ -30,6 +31,7 @@ def verdict(stages: Sequence[StageFacts]) -> Refusal | None:
             continue
         for arn, alias in at.stage.aliases.items():
             problem = drift(at.stage.name, alias.function, arn, alias.version, at.served[arn])
-            if problem is not None:
+            if problem is not None and at.stage.observed is None:
                 problems.append(problem)
+        problems += moved_since(at)
     return refusal(problems)

@@ -45,12 +45,14 @@ def locked(record: OperationRecord, service: ServiceName | None, blockers: Seque
     return Refusal(
         Code.LOCKED,
         f"Waited {record.lock_wait_seconds} s for {where}: {first.operation} {first.operation_id} is in the way. "
-        + _advice(dead),
+        + _advice(first, dead),
         tuple(f"{entry.operation_id} ({entry.operation}: {', '.join(sorted(entry.slots))})" for entry in blockers),
     )
 
 
-def _advice(dead: Sequence[Dead]) -> str:
+def _advice(first: Entry, dead: Sequence[Dead]) -> str:
+    if first.is_lease:
+        return "It sweeps for a template, a few seconds at a time: try again (or wait longer: lock_wait_seconds)."
     if not dead:
         return "Look at that execution; when it has ended, try again (or wait longer: lock_wait_seconds)."
     left = next((each for each in dead if each.trouble is not None), None)

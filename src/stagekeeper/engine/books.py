@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from stagekeeper.aws.errors import CallFailed, NotThere
 from stagekeeper.aws.journal import VersionRecord
 from stagekeeper.domain import converge
 from stagekeeper.domain.facts import LatestSeen
-from stagekeeper.domain.model import Claim, FunctionArn
+from stagekeeper.domain.model import Claim, FunctionArn, ServiceName
 from stagekeeper.domain.plan import Join, Plan, Publish, Published
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.engine.deps import Deps
@@ -28,8 +29,22 @@ def balance(deps: Deps, record: OperationRecord, plan: Plan) -> list[str]:
     try:
         _put_claims_right(deps, record, plan, {**record.published, **balance.published})
     except CallFailed as error:
-        balance.warnings.append(f"the claims of this operation could not be put right: {error}")
+        balance.warnings.append(_CLAIMS_LEFT.format(error))
     return balance.warnings
+
+
+_CLAIMS_LEFT = "the claims of this operation could not be put right: {}"
+
+
+def balance_claims(deps: Deps, record: OperationRecord, service: ServiceName, joins: Mapping[FunctionArn, Join]) -> list[str]:
+    """Free again the functions that were claimed by an operation that touched nothing else; the warnings."""
+    try:
+        now = deps.store.claims(joins)
+        mine = {arn: join.after for arn, join in joins.items() if join.before is None and now.get(arn) == join.after}
+        _free(deps, record, service, mine)
+    except CallFailed as error:
+        return [_CLAIMS_LEFT.format(error)]
+    return []
 
 
 def _account_for_versions(deps: Deps, record: OperationRecord, plan: Plan) -> Balance:
@@ -79,20 +94,20 @@ def _put_claims_right(deps: Deps, record: OperationRecord, plan: Plan, published
         if claim != join.after:
             right[arn] = (join.after, claim)
     deps.journal.write_claims(record, {arn: (seen, claim) for arn, (seen, claim) in right.items() if claim is not None})
-    _free(deps, record, plan, {arn: seen for arn, (seen, claim) in right.items() if claim is None})
+    _free(deps, record, plan.service, {arn: seen for arn, (seen, claim) in right.items() if claim is None})
 
 
-def _free(deps: Deps, record: OperationRecord, plan: Plan, claims: dict[FunctionArn, Claim]) -> None:
+def _free(deps: Deps, record: OperationRecord, service: ServiceName, claims: dict[FunctionArn, Claim]) -> None:
     """Free functions that nobody else of the service relies on by now; the others are the next sweep's to free.
 
     Another operation that holds the lock may have found the claim and count on it, and so may a stage that got the function.
     """
-    lock = deps.store.lock(plan.service)
+    lock = deps.store.lock(service)
     alone = all(holder.operation_id == record.operation_id for holder in lock.holders)
-    served = {arn for stage in deps.store.stages(plan.service) for arn in stage.aliases}
+    served = {arn for stage in deps.store.stages(service) for arn in stage.aliases}
     free = {arn: (seen, None) for arn, seen in claims.items() if arn not in served}
     if alone and free:
-        deps.journal.free_claims(record, plan.service, free, lock)
+        deps.journal.free_claims(record, service, free, lock)
 
 
 def _claim_after(deps: Deps, join: Join, publish: Publish | None, *, was_published: bool) -> Claim | None:

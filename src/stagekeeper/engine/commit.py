@@ -12,6 +12,7 @@ from stagekeeper.domain.model import FunctionArn, Movement, ServedAlias, Stage, 
 from stagekeeper.domain.operation import OperationKind, Phase, Status
 from stagekeeper.domain.plan import Plan
 from stagekeeper.domain.record import Carrier, OperationRecord
+from stagekeeper.engine.adopt import commit_adoption
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.move import target_of
 from stagekeeper.engine.report import ended, subject_of
@@ -29,6 +30,8 @@ def commit(deps: Deps, carrier: Carrier) -> Step:
             return _commit_settings(deps, record)
         case OperationKind.TEARDOWN:
             return commit_teardown(deps, record)
+        case OperationKind.ADOPT:
+            return commit_adoption(deps, record)
     record = deps.journal.begin(record, Phase.COMMIT)
     plan = Bodies(deps.artifacts).plan_of(record)
     end = None if plan.drops else ended(deps, subject_of(record), plan, record.published)

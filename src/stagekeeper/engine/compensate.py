@@ -22,7 +22,7 @@ from stagekeeper.domain.recovery import is_to_be_followed
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.engine import sweep, teardown
 from stagekeeper.engine.alias_look import SHIFT_PATIENCE, look
-from stagekeeper.engine.books import balance
+from stagekeeper.engine.books import balance, balance_claims
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.mandate import Mandate
 from stagekeeper.engine.move import target_of
@@ -132,6 +132,11 @@ def _put_back(deps: Deps, record: OperationRecord) -> Step:
     outcome = _Outcome()
     if record.kind is OperationKind.CONFIGURE:
         return _end(deps, record, outcome)  # its only effect is its commit
+    if record.kind is OperationKind.ADOPT:
+        # What it put on record beside its claims says what is there, and nothing counts on it yet.
+        adoption = Bodies(deps.artifacts).adopt_plan_of(record)
+        outcome.warnings += balance_claims(deps, record, adoption.service, adoption.joins)
+        return _end(deps, record, outcome)
     plan = Bodies(deps.artifacts).plan_of(record)
     mandate = Mandate(deps.journal, deps.clock, record)
     if record.stage is not None:

@@ -14,6 +14,7 @@ from stagekeeper.aws.lambda_api import LambdaApi, LambdaClients
 from stagekeeper.aws.stacks import Stacks
 from stagekeeper.aws.store import ObjectHashes, Store
 from stagekeeper.aws.table import Table, dynamodb_client
+from stagekeeper.engine.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Deps:
     clock: Clock
     executions: Executions
     stacks: Stacks
+    telemetry: Telemetry
     images: Images = field(default_factory=Images)
     pass_roles: str = ""
 
@@ -37,7 +39,7 @@ class Deps:
         return ObjectHashes(self.table, read_only=read_only)
 
 
-def real_deps(table_name: str, bucket: str, machine_arn: str, pass_roles: str) -> Deps:
+def real_deps(table_name: str, bucket: str, machine_arn: str, pass_roles: str, telemetry: Telemetry) -> Deps:
     """The adapters over AWS itself; the SDK takes endpoint, Region and credentials from the environment."""
     clock = SystemClock()
     clients = LambdaClients.default()
@@ -52,5 +54,6 @@ def real_deps(table_name: str, bucket: str, machine_arn: str, pass_roles: str) -
         clock=clock,
         executions=Executions(machine_arn),
         stacks=Stacks(clock),
+        telemetry=telemetry,
         pass_roles=pass_roles,
     )

@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from stagekeeper.aws.artifacts import HashCache
+from stagekeeper.aws.callers import Mappings
+from stagekeeper.aws.errors import CallFailed, NotThere
 from stagekeeper.aws.lambda_api import LatestBusy
 from stagekeeper.domain.code import ImageAddress, sha256_base64, sha256_spelled_like
 from stagekeeper.domain.configuration import differing_members, digest, overlay, with_architectures
@@ -119,7 +121,46 @@ def deploy_facts(
         failed_writers=_failed_writers(deps, claims),
         equal_release=deps.store.release_with(wish.service, content_digest(content)),
         pass_roles=deps.pass_roles,
+        leaving=_leaving(deps, wish, at, arns),
     )
+
+
+def _leaving(
+    deps: Deps, wish: DeployWish, at: StageFacts, staying: Iterable[FunctionArn]
+) -> dict[FunctionArn, tuple[str, ...] | Unreadable]:
+    """Who uses the stage's alias on the functions that leave it, since their aliases go."""
+    if at.stage is None or wish.partial:
+        return {}
+    name, going = at.stage.name, [arn for arn in at.stage.aliases if arn not in set(staying)]
+    if not going:
+        return {}
+    mappings = deps.callers.mappings()
+    if isinstance(mappings, Unreadable):
+        return dict.fromkeys(going, mappings)
+    return dict(zip(going, in_parallel(lambda arn: users(deps, arn, name, mappings, urls(deps, arn)), going), strict=True))
+
+
+def urls(deps: Deps, arn: FunctionArn) -> list[str] | Unreadable:
+    """The qualifiers of a function that have a function URL; none if it is gone."""
+    try:
+        return deps.lambda_api.urls(arn)
+    except NotThere:
+        return []
+    except CallFailed as error:
+        return Unreadable(error.what, error.why)
+
+
+def users(
+    deps: Deps, arn: FunctionArn, stage: StageName, mappings: Mappings, urls: Sequence[str] | Unreadable
+) -> tuple[str, ...] | Unreadable:
+    """Who else uses a stage's alias on a function."""
+    if isinstance(urls, Unreadable):
+        return urls
+    permitted = deps.callers.permitted(arn, stage)
+    if isinstance(permitted, Unreadable):
+        return permitted
+    url = ("a function URL",) if stage in urls else ()
+    return (*permitted, *mappings.get(f"{arn}:{stage}", ()), *url)
 
 
 def restore_facts(deps: Deps, release: Release, at: StageFacts) -> RestoreFacts:

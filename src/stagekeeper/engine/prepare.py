@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import assert_never
 
 from stagekeeper.aws.bodies import Bodies
+from stagekeeper.domain.adoption import AdoptPlan
 from stagekeeper.domain.configure import ConfigureWish, configure
 from stagekeeper.domain.deploy import DeployWish, admit_deploy, plan_deploy
+from stagekeeper.domain.facts import StageFacts
 from stagekeeper.domain.model import OperationId, Service
 from stagekeeper.domain.operation import Phase, Status
 from stagekeeper.domain.orphans import SweepSettings
@@ -15,6 +17,7 @@ from stagekeeper.domain.plan import ConfigurePlan, Plan, Unchanged
 from stagekeeper.domain.record import Carrier
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.request import (
+    AdoptRequest,
     CloneRequest,
     ConfigureRequest,
     DeployRequest,
@@ -29,8 +32,9 @@ from stagekeeper.domain.request import (
 )
 from stagekeeper.domain.restore import AlongTheWayBack, AsStage, RestoreWish, ToRelease, admit_restore, plan_restore
 from stagekeeper.domain.teardown import TeardownPlan
+from stagekeeper.engine.adopt import decide_adopt
 from stagekeeper.engine.deps import Deps
-from stagekeeper.engine.gather import deploy_facts, in_parallel, recorded, restore_facts
+from stagekeeper.engine.gather import deploy_facts, in_parallel, observed, recorded, restore_facts
 from stagekeeper.engine.readable import readable
 from stagekeeper.engine.recover import looked
 from stagekeeper.engine.report import Decision, Subject, TornDown, close, ended, planned, subject_of
@@ -59,7 +63,10 @@ def prepare(deps: Deps, carrier: Carrier) -> Step:
         case Plan(new_release=True):
             new = Service(decision.service, decision.release)
             return resume(deps.journal.record_intent(record, bodies.put_plan(decision), new))
-        case Plan() | ConfigurePlan() | TeardownPlan():
+        case AdoptPlan(new_service=new_service, releases=releases) if new_service or releases:
+            service = Service(decision.service, decision.last_release)
+            return resume(deps.journal.record_intent(record, bodies.put_plan(decision), service, taking=len(releases)))
+        case Plan() | ConfigurePlan() | TeardownPlan() | AdoptPlan():
             return resume(deps.journal.record_intent(record, bodies.put_plan(decision)))
     assert_never(decision)
 
@@ -89,7 +96,7 @@ def _looked(deps: Deps, operation_id: OperationId, request: Request, stack: Swee
 
 def _decide(
     deps: Deps, operation_id: OperationId, request: Request, *, read_only: bool
-) -> Plan | ConfigurePlan | TeardownPlan | Unchanged | Refusal:
+) -> Plan | ConfigurePlan | TeardownPlan | AdoptPlan | Unchanged | Refusal:
     """The decision of an operation that has a plan. Raises CallFailed and MalformedItem."""
     match request:
         case DeployRequest():
@@ -98,6 +105,8 @@ def _decide(
             return _decide_restore(deps, operation_id, request)
         case TeardownRequest():
             return decide_teardown(deps, operation_id, request)
+        case AdoptRequest():
+            return decide_adopt(deps, request)
         case ConfigureRequest():
             return _decide_configure(deps, request)
         case SweepRequest() | VerifyRequest() | RecoverRequest():
@@ -140,7 +149,11 @@ def _decide_restore(deps: Deps, operation_id: OperationId, request: RestoreReque
     if release is None:
         sentence = f"Release r{chosen.release} of service {wish.service} is not on record (a gap in its numbers). Choose another."
         return Refusal(Code.RELEASE_NOT_FOUND, sentence, (f"r{chosen.release}",))
-    return plan_restore(wish, chosen, restore_facts(deps, release, at))
+    facts = restore_facts(deps, release, at)
+    like = next((other for other in others.values() if other.observed is not None), None)
+    if like is not None:
+        facts = replace(facts, like=observed(deps, StageFacts(at.service, like.name, like), ()))
+    return plan_restore(wish, chosen, facts)
 
 
 def _decide_configure(deps: Deps, request: ConfigureRequest) -> ConfigurePlan | Unchanged | Refusal:

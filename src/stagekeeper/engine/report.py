@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, assert_never
 
-from stagekeeper.domain import teardown
+from stagekeeper.domain import adoption, teardown
+from stagekeeper.domain.adoption import AdoptPlan
+from stagekeeper.domain.facts import CodeStored
 from stagekeeper.domain.model import FunctionArn, OperationId, ReleaseNumber, ServiceName, StageName
 from stagekeeper.domain.operation import OperationKind, Status
 from stagekeeper.domain.orphans import Verdict
@@ -26,9 +28,15 @@ _MAX_TEXT = 500
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What became of every version that a sweep looked at."""
+    """What became of every version that a sweep looked at. ``warnings``: services that were left out.
+
+    ``before`` and ``after`` are how much code the account has; None where it was not asked (again).
+    """
 
     verdicts: tuple[Verdict, ...]
+    warnings: tuple[str, ...] = ()
+    before: CodeStored | None = None
+    after: CodeStored | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,7 @@ class Recovered:
 
 
 #: What an operation that ends well was decided to do, or did.
-Decision = Plan | Unchanged | ConfigurePlan | TornDown | Swept | Recovered
+Decision = Plan | Unchanged | ConfigurePlan | TornDown | Swept | AdoptPlan | Recovered
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +124,9 @@ def _whole(outcome: str, subject: Subject, decision: Decision, published: Mappin
         "sweep": {"deleted": deleted, "kept": kept},
         "deleted_count": len(deleted),
         "kept_count": len(kept),
+        **_stored(decision),
         **_recovered(decision),
+        **_adopted(subject, decision),
     }
 
 
@@ -131,6 +141,10 @@ def _releases(subject: Subject, decision: Decision) -> tuple[ReleaseNumber | Non
             return decision.release, decision.release
         case TornDown(plan=plan):
             return None, plan.previous_release
+        case AdoptPlan(one=None):
+            return decision.kept_release, decision.kept_release
+        case AdoptPlan(one=stage):
+            return (None, None) if stage is None else (stage.release, stage.previous_release)
         case Swept() | Recovered():
             return None, None
     assert_never(decision)
@@ -146,18 +160,32 @@ def _lines(decision: Decision, published: Mapping[FunctionArn, Published]) -> li
             return [*teardown.changes(plan), *deletions(verdicts)]
         case Swept(verdicts=verdicts):
             return deletions(verdicts)
+        case AdoptPlan():
+            return adoption.changes(decision)
     assert_never(decision)
 
 
 def _warnings(decision: Decision) -> list[str]:
     match decision:
-        case Plan() | Unchanged():
+        case Plan() | Unchanged() | AdoptPlan():
             return list(decision.warnings)
         case TornDown(plan=plan):
             return list(plan.warnings)
-        case ConfigurePlan() | Swept() | Recovered():
+        case Swept(warnings=warnings):
+            return list(warnings)
+        case ConfigurePlan() | Recovered():
             return []
     assert_never(decision)
+
+
+def _stored(decision: Decision) -> dict[str, Any]:
+    """Only a sweep's output has it."""
+    if not isinstance(decision, Swept) or decision.before is None:
+        return {}
+    after = None if decision.after is None else decision.after.used
+    return {
+        "storage": {"before_bytes": decision.before.used, "after_bytes": after, "limit_bytes": decision.before.limit},
+    }
 
 
 def _recovered(decision: Decision) -> dict[str, Any]:
@@ -176,6 +204,14 @@ def _recovered(decision: Decision) -> dict[str, Any]:
             for each in decision.operations
         ]
     }
+
+
+def _adopted(subject: Subject, decision: Decision) -> dict[str, Any]:
+    """Only the output of adopting has it: the stages that were put on record, or are on record as something else now."""
+    if subject.kind is not OperationKind.ADOPT:
+        return {}
+    stages = decision.stages if isinstance(decision, AdoptPlan) else ()
+    return {"stages": [{"stage": each.name, "release": each.release, "observed": each.observed} for each in stages]}
 
 
 def _entry(verdict: Verdict) -> dict[str, Any]:

@@ -34,10 +34,14 @@ class Go:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Come back to the same state after this many seconds. ``following``: the operations that a recovery waits for."""
+    """Come back to the same state after this many seconds. ``following``: the operations that a recovery waits for.
+
+    ``progress`` says to whoever reads the execution what is done, and that the next invocation goes on with the rest.
+    """
 
     seconds: int
     following: tuple[OperationId, ...] | None = None
+    progress: str | None = None
 
 
 Step = Go | Wait | Succeeded | Failed
@@ -92,7 +96,7 @@ def _first_effect(kind: OperationKind) -> Next:
             return "Publish"
         case OperationKind.ROLLBACK | OperationKind.RESET | OperationKind.CLONE:
             return "Move"
-        case OperationKind.CONFIGURE:
+        case OperationKind.CONFIGURE | OperationKind.ADOPT:
             return "Commit"
         case OperationKind.TEARDOWN:
             return "TearDown"
@@ -110,10 +114,9 @@ def dump(step: Step) -> Mapping[str, Any]:
             return {"next": state}
         case Go(state=state, operation_id=operation_id):
             return {"next": state, "operation_id": operation_id}
-        case Wait(seconds=seconds, following=None):
-            return {"next": "Wait", "seconds": seconds}
-        case Wait(seconds=seconds, following=following):
-            return {"next": "Wait", "seconds": seconds, "following": following}
+        case Wait(seconds=seconds, following=following, progress=progress):
+            told = {"following": following, "progress": progress}
+            return {"next": "Wait", "seconds": seconds, **{name: value for name, value in told.items() if value is not None}}
         case Succeeded(output=output):
             return {"next": "Succeed", "output": output}
         case Failed(error=error, cause=cause):

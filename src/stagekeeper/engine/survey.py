@@ -17,10 +17,10 @@ from stagekeeper.aws.lambda_api import LambdaApi
 from stagekeeper.aws.stacks import StackLooks
 from stagekeeper.aws.store import VersionOnRecord
 from stagekeeper.domain.facts import Absent, StackSeen, Unreadable
-from stagekeeper.domain.model import Claim, FunctionArn, LogicalName, OperationId, ServiceName, StageName, VersionNumber
+from stagekeeper.domain.model import Claim, FunctionArn, LogicalName, OperationId, ServiceName, VersionNumber
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.orphans import FoundVersion, FunctionFacts, SweepSettings, Verdict, orphans
-from stagekeeper.domain.reach import ServiceFacts, index
+from stagekeeper.domain.reach import ServiceFacts, ServiceIndex, index
 from stagekeeper.domain.sweep import Survey, unreadable
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.gather import in_parallel
@@ -30,7 +30,10 @@ _MOVING = frozenset({OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind
 
 
 #: GetPolicy's budget is 15 a second; some of it is others'.
-_POLICIES_PER_SECOND = 10.0
+POLICIES_PER_SECOND = 10.0
+#: So many functions are looked at before it is asked whether there is time for more: at two calls a second, and with thirty
+#: versions each whose policies must be read, that is 18 s.
+_SLICE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,36 +95,56 @@ def _in_flight(deps: Deps, service: ServiceName, asking: OperationId) -> dict[tu
     return mentioned
 
 
-def survey(deps: Deps, service: ServiceName, settings: SweepSettings, asking: OperationId, until: float) -> Survey:
-    """A verdict on every version of every function of the service, or why there is none. Raises CallFailed, MalformedItem.
+def survey(deps: Deps, begun: Survey, settings: SweepSettings, asking: OperationId, soon: float, until: float) -> Survey:
+    """Go on with the survey of a service: a verdict on every version of every function, or why there is none.
 
-    Policies are read ``until`` (epoch seconds); what is not looked at by then stays for the next sweep.
+    Stops ``soon``, in whole slices, at least one; policies are read ``until`` (both epoch seconds), and what is not looked at by
+    then stays for the next sweep. Raises CallFailed and MalformedItem.
     """
-    record = on_record(deps, service, asking)
-    api = deps.lambda_api.unhurried()
+    record = on_record(deps, begun.service, asking)
     around = surroundings(deps)
     if isinstance(around, Unreadable):
-        return Survey(service, trouble=unreadable(service, [around]))
-    found = in_parallel(lambda item: function_facts(deps, api, item[1], item[0], around), record.functions.items())
-    broken = [function for function in found if isinstance(function, Unreadable)]
+        return Survey(begun.service, trouble=unreadable(begun.service, [around]))
+    known, api = index(record.facts), deps.lambda_api.unhurried()
+    looked_at, verdicts = [arn for arn in begun.looked_at if arn in record.functions], list(begun.verdicts)
+    ahead = [arn for arn in record.functions if arn not in set(looked_at)]
+    while ahead:
+        one = {arn: record.functions[arn] for arn in ahead[:_SLICE]}
+        found = _slice(deps, api, one, around, known, settings, until)
+        broken = [function for function in found if isinstance(function, Unreadable)]
+        if broken:
+            return Survey(begun.service, trouble=unreadable(begun.service, broken))
+        there = [function for function in found if isinstance(function, FunctionFacts)]
+        verdicts += [verdict for function in there for verdict in orphans(function, known, settings, deps.clock.now())]
+        looked_at, ahead = [*looked_at, *one], ahead[_SLICE:]
+        if deps.clock.now() > soon:
+            break
+    return Survey(begun.service, tuple(verdicts), None, tuple(looked_at), len(record.functions))
+
+
+def _slice(
+    deps: Deps,
+    api: LambdaApi,
+    functions: Mapping[FunctionArn, LogicalName],
+    around: Surroundings,
+    known: ServiceIndex,
+    settings: SweepSettings,
+    until: float,
+) -> Sequence[FunctionFacts | Absent | Unreadable]:
+    """All facts of a few functions."""
+    found = in_parallel(lambda item: function_facts(deps, api, item[1], item[0], around), functions.items())
     there = [function for function in found if isinstance(function, FunctionFacts)]
-    if not broken:
-        known = index(record.facts)
-        # Policies are asked for only where nothing else holds a version; the newest unneeded ones count as well.
-        bare = replace(settings, keep=0)
-        now = deps.clock.now()
-        candidates = [v for function in there for v in orphans(function, known, bare, now) if v.remove]
-        affordable = max(0, int((until - now) * _POLICIES_PER_SECOND))
-        unread = candidates[affordable:]
-        complete = with_policies(deps, [_holding(function, unread) for function in there], candidates[:affordable])
-        broken = [function for function in complete if isinstance(function, Unreadable)]
-        there = [function for function in complete if isinstance(function, FunctionFacts)]
-    if broken:
-        return Survey(service, trouble=unreadable(service, broken))
-    return Survey(service, tuple(verdict for function in there for verdict in orphans(function, known, settings, now)))
+    if any(isinstance(function, Unreadable) for function in found):
+        return found
+    # Policies are asked for only where nothing else holds a version; the newest unneeded ones count as well.
+    now, bare = deps.clock.now(), replace(settings, keep=0)
+    candidates = [verdict for function in there for verdict in orphans(function, known, bare, now) if verdict.remove]
+    affordable = max(0, int((until - now) * POLICIES_PER_SECOND))
+    unread = candidates[affordable:]
+    return with_policies(deps, [holding(function, unread) for function in there], candidates[:affordable])
 
 
-def _holding(function: FunctionFacts, unread: Iterable[Verdict]) -> FunctionFacts:
+def holding(function: FunctionFacts, unread: Iterable[Verdict]) -> FunctionFacts:
     """The function with versions that could not be looked at in full: nobody knows what hangs on them."""
     mine = {verdict.version for verdict in unread if verdict.arn == function.arn}
     told = {version: [*function.hanging.get(version, ()), "what this sweep had no time to look at"] for version in mine}
@@ -191,16 +214,3 @@ def _found(version: VersionNumber, size: int, recorded: VersionOnRecord | None) 
         return FoundVersion(version, size, ours=False, published_at=None, content=None)
     ours = recorded.published_by is not None
     return FoundVersion(version, size, ours, recorded.recorded_at if ours else None, recorded.content)
-
-
-def users(
-    deps: Deps, arn: FunctionArn, stage: StageName, mappings: Mappings, urls: Sequence[str] | Unreadable
-) -> tuple[str, ...] | Unreadable:
-    """Who else uses a stage's alias on a function."""
-    if isinstance(urls, Unreadable):
-        return urls
-    permitted = deps.callers.permitted(arn, stage)
-    if isinstance(permitted, Unreadable):
-        return permitted
-    url = ("a function URL",) if stage in urls else ()
-    return (*permitted, *mappings.get(f"{arn}:{stage}", ()), *url)

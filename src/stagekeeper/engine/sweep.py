@@ -5,7 +5,7 @@ A version goes only if the survey and the look under the lock both say so. Betwe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -13,27 +13,29 @@ from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.errors import CallFailed, Throttled, Unanswered
 from stagekeeper.aws.lambda_api import LambdaApi
 from stagekeeper.aws.table import MalformedItem
-from stagekeeper.domain.facts import Absent, Unreadable
+from stagekeeper.domain.facts import CodeStored, Unreadable
 from stagekeeper.domain.lock import GaveUp, Granted, Waiting, seconds_until_next_ask
 from stagekeeper.domain.model import FunctionArn, LogicalName, OperationId, ServiceName
 from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ended
-from stagekeeper.domain.orphans import FunctionFacts, SweepSettings, Verdict, orphans
+from stagekeeper.domain.orphans import SweepSettings, Verdict
 from stagekeeper.domain.reach import index, unheld_functions
-from stagekeeper.domain.record import Carrier, OperationRecord, Succeeded
+from stagekeeper.domain.record import Carrier, End, OperationRecord, Succeeded
 from stagekeeper.domain.recovery import LOOK_AT
 from stagekeeper.domain.refusal import Code, Refusal, no_service
 from stagekeeper.domain.request import SweepRequest
 from stagekeeper.domain.sweep import Place, Progress, Survey, SweepPlan, outcome, place, to_delete, unreadable
 from stagekeeper.engine.acquire import locked
 from stagekeeper.engine.deps import Deps
+from stagekeeper.engine.judgement import judged_anew
 from stagekeeper.engine.mandate import Mandate
 from stagekeeper.engine.notice import dead_among, look_after
 from stagekeeper.engine.report import Swept, close, ended, subject_of
 from stagekeeper.engine.step import Step, Wait, failed, resume
-from stagekeeper.engine.survey import OnRecord, Surroundings, function_facts, on_record, surroundings, survey, with_policies
+from stagekeeper.engine.survey import OnRecord, Surroundings, on_record, surroundings, survey
+from stagekeeper.engine.telemetry import Judged, SweepTold
 
-#: After so long (seconds) a worker begins no further survey, and so long a dry run may look in all.
-_SOME_WORK = 60.0
+#: After so long (seconds) a worker looks at no more functions, so that each stays under a minute; so long a dry run may look.
+_SOME_WORK = 40.0
 _DRY_RUN = 780.0
 #: How long (seconds) a batch keeps everybody else out.
 _BATCH = 5.0
@@ -59,19 +61,19 @@ def wanted_settings(request: SweepRequest, stack: SweepSettings) -> SweepSetting
 
 def looked_at(deps: Deps, operation_id: OperationId, request: SweepRequest, stack: SweepSettings) -> Swept | Refusal:
     """What a sweep would find, with nothing written. Raises CallFailed and MalformedItem."""
-    services = _services(deps, request)
-    if isinstance(services, Refusal):
-        return services
-    settings = wanted_settings(request, stack)
+    plan = _begun(deps, request, stack)
+    if isinstance(plan, Refusal):
+        return plan
     until = deps.clock.now() + _DRY_RUN
-    plan = SweepPlan(settings, tuple(_surveyed(deps, service, settings, operation_id, until) for service in services))
+    surveyed = (_surveyed(deps, Survey(service), plan.settings, operation_id, until, until) for service in plan.ahead)
+    plan = replace(plan, surveys=tuple(surveyed), ahead=())
     return _refused(plan, Progress(), request.service) or _swept(plan)
 
 
 def survey_all(deps: Deps, carrier: Carrier, stack: SweepSettings, deadline: float) -> Step:
     """State Inspect of a sweep: one service after the other; then a report, or Collect.
 
-    Policies are read until ``deadline`` (epoch seconds).
+    A worker that has done some work leaves the rest to the next one. Policies are read until ``deadline`` (epoch seconds).
     """
     record = deps.journal.reread(carrier)
     if record.status is not Status.PLANNED:
@@ -80,27 +82,55 @@ def survey_all(deps: Deps, carrier: Carrier, stack: SweepSettings, deadline: flo
     request = bodies.request_of(record)
     if not isinstance(request, SweepRequest):
         raise AssertionError(f"operation {record.operation_id} is no sweep")
-    plan = bodies.survey_of(record)
-    if plan is None:
-        services = _services(deps, request)
-        if isinstance(services, Refusal):
-            return close(deps, record, Status.REFUSED, failed(services, record.operation_id))
-        plan = SweepPlan(wanted_settings(request, stack), (), tuple(services))
-    # A large service takes most of a worker's life: one that has done some work leaves the next service to a new worker.
+    begun_before = bodies.survey_of(record)
+    plan = _begun(deps, request, stack) if begun_before is None else begun_before
+    if isinstance(plan, Refusal):
+        return close(deps, record, Status.REFUSED, failed(plan, record.operation_id))
     soon = deps.clock.now() + _SOME_WORK
     while plan.ahead:
-        done = _surveyed(deps, plan.ahead[0], plan.settings, record.operation_id, deadline)
-        plan = replace(plan, surveys=(*plan.surveys, done), ahead=plan.ahead[1:])
+        begun = plan.begun or Survey(plan.ahead[0])
+        done = _surveyed(deps, begun, plan.settings, record.operation_id, soon, deadline)
+        if done.is_whole:
+            plan = replace(plan, surveys=(*plan.surveys, done), ahead=plan.ahead[1:], begun=None)
+        else:
+            plan = replace(plan, begun=done)
         if plan.ahead and deps.clock.now() > soon:
             deps.journal.record_progress(record, bodies.put_plan(plan))
-            return Wait(1)
+            return Wait(1, progress=f"{done} are looked at; {_ahead(plan)}: the next invocation goes on")
     refused = _refused(plan, Progress(), request.service)
     if refused is not None and not (request.delete and any(each.trouble is None for each in plan.surveys)):
-        return close(deps, record, Status.REFUSED, failed(refused, record.operation_id))
+        return _finished(deps, record, Status.REFUSED, failed(refused, record.operation_id), plan)
     if not request.delete:
         end = ended(deps, subject_of(record), _swept(plan), {}, "planned")
-        return close(deps, record, Status.UNCHANGED, end)
+        return _finished(deps, record, Status.UNCHANGED, end, plan)
     return resume(deps.journal.record_intent(record, bodies.put_plan(plan)))
+
+
+def _begun(deps: Deps, request: SweepRequest, stack: SweepSettings) -> SweepPlan | Refusal:
+    """Raises CallFailed."""
+    services = _services(deps, request)
+    if isinstance(services, Refusal):
+        return services
+    stored = _stored(deps)
+    if isinstance(stored, Unreadable):
+        sentence = f"{stored.what} could not be read: {stored.why}. Nothing was deleted. Mend that and try again."
+        return Refusal(Code.UNREADABLE, sentence, (stored.what,))
+    return SweepPlan(wanted_settings(request, stack), (), tuple(services), stored=stored)
+
+
+def _stored(deps: Deps) -> CodeStored | Unreadable:
+    """How much code the account has. Raises CallFailed where asking again may help."""
+    try:
+        return deps.lambda_api.code_stored()
+    except (Unanswered, Throttled):
+        raise
+    except CallFailed as error:
+        return Unreadable(error.what, error.why)
+
+
+def _ahead(plan: SweepPlan) -> str:
+    others = len(plan.ahead) - (plan.begun is not None)
+    return "no other service is ahead" if not others else f"{others} other service{'' if others == 1 else 's'} ahead"
 
 
 def _services(deps: Deps, request: SweepRequest) -> list[ServiceName] | Refusal:
@@ -113,10 +143,11 @@ def _services(deps: Deps, request: SweepRequest) -> list[ServiceName] | Refusal:
     return no_service(request.service)
 
 
-def _surveyed(deps: Deps, service: ServiceName, settings: SweepSettings, asking: OperationId, until: float) -> Survey:
+def _surveyed(deps: Deps, begun: Survey, settings: SweepSettings, asking: OperationId, soon: float, until: float) -> Survey:
     """One service's trouble must not keep the others from being swept."""
+    service = begun.service
     try:
-        return survey(deps, service, settings, asking, until)
+        return survey(deps, begun, settings, asking, soon, until)
     except CallFailed as error:
         return Survey(service, trouble=unreadable(service, [Unreadable(error.what, error.why)]))
     except MalformedItem as error:
@@ -141,11 +172,33 @@ def collect(deps: Deps, carrier: Carrier, deadline: float) -> Step:
             if waited is not None:
                 return waited
     record, progress = collector.record, collector.progress
-    report = ended(deps, subject_of(record), _swept(plan, progress), {})
+    report = ended(deps, subject_of(record), _swept(plan, progress, _stored(deps)), {})
     refused = _refused(plan, progress, record.service)
     if refused is not None:
-        return close(deps, record, Status.NEEDS_ATTENTION, failed(_with_effects(refused, progress, report), record.operation_id))
-    return close(deps, record, Status.COMMITTED, report)
+        end = failed(_with_effects(refused, progress, report), record.operation_id)
+        return _finished(deps, record, Status.NEEDS_ATTENTION, end, plan, progress)
+    return _finished(deps, record, Status.COMMITTED, report, plan, progress)
+
+
+def _finished(
+    deps: Deps, record: OperationRecord, status: Status, end: End, plan: SweepPlan, progress: Progress | None = None
+) -> End:
+    """End the sweep, and tell those who watch; only once it is on record, so that nothing is counted twice."""
+    ended_as = close(deps, record, status, end)
+    judged = {place(verdict): Judged(each.service, verdict) for each in plan.surveys for verdict in each.verdicts}
+    verdicts = [each.verdict for each in judged.values()]
+    became = verdicts if progress is None else outcome(verdicts, progress)
+    locked_out = _left_out(plan, progress or Progress())
+    deps.telemetry.swept(
+        SweepTold(
+            sweep=record.operation_id,
+            deleted=progress is not None,
+            judged=[Judged(judged[place(verdict)].service, verdict) for verdict in became],
+            failures=len(_troubles(plan, progress or Progress())) - len(locked_out),
+            left_out=len(locked_out),
+        )
+    )
+    return ended_as
 
 
 @dataclass(slots=True)
@@ -183,7 +236,7 @@ class _Collector:
                     self.deps.clock.sleep(seconds_until_calls_ended(Phase.COLLECT))
                 self._work(found, self.deps.clock.now() + _BATCH)
         key = Bodies(self.deps.artifacts).put_progress(self.progress)
-        self.record = self.deps.journal.let_go(self.record, key)
+        self.record = self.deps.journal.let_go(self.record, key, done=not self.has_work(found))
         self.deps.clock.sleep(_PAUSE)
         return None
 
@@ -215,18 +268,18 @@ class _Collector:
         mandate = Mandate(self.deps.journal, self.deps.clock, self.record)
         record = on_record(self.deps, service, self.record.operation_id)
         around = surroundings(self.deps)
-        done = len(self.progress.done)
+        done = self._dealt_with()
         for arn, verdicts in groupby(ahead, key=lambda verdict: verdict.arn):
-            if self.deps.clock.now() > until - _LOOK and len(self.progress.done) > done:
+            if self.deps.clock.now() > until - _LOOK and self._dealt_with() > done:
                 return
             mine = list(verdicts)[:_AT_ONCE]
             now = self._judged_anew(record, around, arn, mine)
             for verdict in mine:
-                if self.deps.clock.now() > until - _DELETE and len(self.progress.done) > done:
+                if self.deps.clock.now() > until - _DELETE and self._dealt_with() > done:
                     return
                 fresh = now.get(place(verdict))
                 if fresh is None:
-                    self._done(verdict)  # gone already: an earlier batch whose end is not on record, or somebody else
+                    self._gone(verdict)
                 elif not fresh.remove:
                     self._done(fresh)
                 else:
@@ -244,25 +297,18 @@ class _Collector:
 
     def _judged_anew(
         self, record: OnRecord, around: Surroundings | Unreadable, arn: FunctionArn, ahead: Sequence[Verdict]
-    ) -> dict[Place, Verdict]:
+    ) -> Mapping[Place, Verdict]:
         """What holds now, under the lock. A fact that cannot be read keeps everything of the function."""
-        facts: FunctionFacts | Absent | Unreadable
         if isinstance(around, Unreadable):
-            facts = around
+            now: Mapping[Place, Verdict] | Unreadable = around
         elif not self._is_ours(record, arn, ahead[0].function):
             # Nobody's functions are claimed while they are judged: another service could find the version and count on it.
             return {place(v): replace(v, remove=False, reason="the function belongs to another service by now") for v in ahead}
         else:
-            facts = function_facts(self.deps, self.api, ahead[0].function, arn, around)
-        if isinstance(facts, FunctionFacts):
-            facts = with_policies(self.deps, [facts], [v for v in ahead if v.version in {f.version for f in facts.versions}])[0]
-        match facts:
-            case Absent():
-                return {}
-            case Unreadable(what=what, why=why):
-                return {place(v): replace(v, remove=False, reason=f"{what} could not be read: {why}") for v in ahead}
-        judged = orphans(facts, index(record.facts), self.settings, self.deps.clock.now())
-        return {place(verdict): verdict for verdict in judged}
+            now = judged_anew(self.deps, self.api, around, index(record.facts), self.settings, ahead)
+        if isinstance(now, Unreadable):
+            return {place(v): replace(v, remove=False, reason=f"{now.what} could not be read: {now.why}") for v in ahead}
+        return now
 
     def _is_ours(self, record: OnRecord, arn: FunctionArn, function: LogicalName) -> bool:
         """Whether the service has the function, by now if nobody had it."""
@@ -272,6 +318,16 @@ class _Collector:
         if claim is not None:
             return claim.service == self.record.collecting
         return self.deps.journal.claim_anew(self.record, self.record.collecting, arn, function)
+
+    def _dealt_with(self) -> int:
+        return len(self.progress.done) + len(self.progress.gone)
+
+    def _gone(self, verdict: Verdict) -> None:
+        """It is not there any more: by a worker of this sweep whose end is not on record, or by somebody else."""
+        if self.record.overlapped:
+            self._done(verdict)
+        else:
+            self.progress = replace(self.progress, gone=(*self.progress.gone, place(verdict)))
 
     def _done(self, verdict: Verdict) -> None:
         self.progress = replace(self.progress, done=(*self.progress.done, verdict))
@@ -304,22 +360,38 @@ def stopped(deps: Deps, record: OperationRecord, why: str) -> Step:
         "deleted, nothing else was touched. Mend the cause, then sweep again."
     )
     blockers = tuple(f"deleted {verdict.arn}:{verdict.version}" for verdict in deleted)
-    return close(
-        deps, record, Status.NEEDS_ATTENTION, failed(Refusal(Code.NEEDS_ATTENTION, message, blockers), record.operation_id)
-    )
+    end = failed(Refusal(Code.NEEDS_ATTENTION, message, blockers), record.operation_id)
+    return _finished(deps, record, Status.NEEDS_ATTENTION, end, bodies.sweep_plan_of(record), bodies.progress_of(record))
 
 
-def _swept(plan: SweepPlan, progress: Progress | None = None) -> Swept:
+def _swept(plan: SweepPlan, progress: Progress | None = None, now: CodeStored | Unreadable | None = None) -> Swept:
     """Without ``progress`` what a sweep would do, else what became of it."""
     # A function that two services once had, and that nobody has now, is looked at for both.
     verdicts = list({place(verdict): verdict for each in plan.surveys for verdict in each.verdicts}.values())
-    return Swept(tuple(verdicts if progress is None else outcome(verdicts, progress)))
+    became = tuple(verdicts if progress is None else outcome(verdicts, progress))
+    warnings = [
+        f"service {service} was left out: {refusal.message}" for service, refusal in _left_out(plan, progress or Progress())
+    ]
+    if isinstance(now, Unreadable):
+        warnings.append(f"how much code is stored by now could not be read ({now.what}): {now.why}")
+        now = None
+    return Swept(became, tuple(warnings), plan.stored, now)
+
+
+def _troubles(plan: SweepPlan, progress: Progress) -> list[tuple[ServiceName, Refusal]]:
+    return [(each.service, each.trouble) for each in plan.surveys if each.trouble is not None] + list(progress.troubles)
+
+
+def _left_out(plan: SweepPlan, progress: Progress) -> list[tuple[ServiceName, Refusal]]:
+    """The services that others were at work on: a sweep of all stands aside there, and the next one looks after them."""
+    return [(service, refusal) for service, refusal in _troubles(plan, progress) if refusal.code is Code.LOCKED]
 
 
 def _refused(plan: SweepPlan, progress: Progress, only: ServiceName | None) -> Refusal | None:
-    """Why the sweep is no success: what could not be read, or whose lock was not to be had."""
-    troubles = [(each.service, each.trouble) for each in plan.surveys if each.trouble is not None]
-    troubles += progress.troubles
+    """Why the sweep is no success: what could not be read, or whose lock was not to be had where only that was asked for."""
+    troubles = _troubles(plan, progress)
+    if only is None:
+        troubles = [(service, refusal) for service, refusal in troubles if refusal.code is not Code.LOCKED]
     if not troubles:
         return None
     first = troubles[0][1]

@@ -12,7 +12,6 @@ from dataclasses import replace
 from stagekeeper.aws import items
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.clock import iso
-from stagekeeper.aws.errors import CallFailed, NotThere
 from stagekeeper.domain.facts import Absent, StageFacts, Unreadable, VersionSeen
 from stagekeeper.domain.model import FunctionArn, LogicalName, Movement, OperationId, ServedAlias, ServiceName, Stage
 from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ended
@@ -20,22 +19,23 @@ from stagekeeper.domain.orphans import FunctionFacts, Verdict
 from stagekeeper.domain.record import Carrier, OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.request import TeardownRequest
-from stagekeeper.domain.sweep import Progress, outcome, to_delete
+from stagekeeper.domain.sweep import Progress, outcome, place, to_delete
 from stagekeeper.domain.teardown import (
     TeardownFacts,
     TeardownPlan,
     TeardownWish,
     TornAlias,
     admit_teardown,
+    deleted_with,
     judged,
     plan_teardown,
 )
 from stagekeeper.engine.deps import Deps
-from stagekeeper.engine.gather import in_parallel
+from stagekeeper.engine.gather import in_parallel, urls, users
 from stagekeeper.engine.mandate import Mandate
 from stagekeeper.engine.report import TornDown, ended, subject_of
 from stagekeeper.engine.step import Go, Step, Wait, failed, resume
-from stagekeeper.engine.survey import OnRecord, function_facts, on_record, surroundings, users, with_policies
+from stagekeeper.engine.survey import OnRecord, function_facts, on_record, surroundings, with_policies
 
 #: How many versions are deleted before that is put on record.
 _SAVE_EVERY = 200
@@ -63,24 +63,15 @@ def _facts(deps: Deps, record: OnRecord, only: Stage | None, going: Sequence[Sta
     around = surroundings(deps)
     if isinstance(around, Unreadable):
         return replace(facts, functions=[around])
-    urls = dict(zip(names, in_parallel(lambda arn: _urls(deps, arn), names), strict=True))
-    places = [(stage.name, arn) for stage in going for arn in stage.aliases]
-    found_users = in_parallel(lambda place: users(deps, place[1], place[0], around.mappings, urls[place[1]]), places)
+    with_url = dict(zip(names, in_parallel(lambda arn: urls(deps, arn), names), strict=True))
+    places = [(stage.name, arn) for stage in deleted_with(going) for arn in stage.aliases]
+    found_users = in_parallel(lambda place: users(deps, place[1], place[0], around.mappings, with_url[place[1]]), places)
     found = in_parallel(lambda item: function_facts(deps, deps.lambda_api, item[1], item[0], around), looked_at.items())
     there = [function for function in found if isinstance(function, FunctionFacts)]
     candidates = [verdict for verdict in judged(only, going, record.facts, there) if verdict.remove]
     unread = [function for function in found if isinstance(function, Unreadable)]
     functions = [*unread, *with_policies(deps, there, candidates)]
     return replace(facts, users=dict(zip(places, found_users, strict=True)), functions=functions)
-
-
-def _urls(deps: Deps, arn: FunctionArn) -> list[str] | Unreadable:
-    try:
-        return deps.lambda_api.urls(arn)
-    except NotThere:
-        return []
-    except CallFailed as error:
-        return Unreadable(error.what, error.why)
 
 
 def tear_down(deps: Deps, carrier: Carrier, deadline: float) -> Step:
@@ -107,6 +98,7 @@ def tear_down(deps: Deps, carrier: Carrier, deadline: float) -> Step:
         if late:
             return Wait(1)
     progress = replace(progress, done=(*progress.done, *_lost(deps, record, plan, progress)))
+    progress = replace(progress, done=(*progress.done, *_held_by_now(deps, record, plan, progress)))
     for count, verdict in enumerate(to_delete(plan.verdicts, progress), start=1):
         stays = deps.lambda_api.delete_version(verdict.arn, verdict.version, mandate.check_now)
         done = verdict if stays is None else replace(verdict, remove=False, reason=stays)
@@ -123,7 +115,7 @@ def tear_down(deps: Deps, carrier: Carrier, deadline: float) -> Step:
 def _announce(deps: Deps, record: OperationRecord, plan: TeardownPlan) -> None:
     for name in plan.stages:
         stage = deps.store.stage(plan.service, name)
-        if stage is not None and not stage.tearing_down:
+        if stage is not None and not stage.tearing_down and stage.observed is None:
             deps.journal.record_tearing_down(record, stage)
 
 
@@ -137,6 +129,35 @@ def _lost(deps: Deps, record: OperationRecord, plan: TeardownPlan, progress: Pro
     away = {arn for arn, name in names.items() if not deps.journal.claim_anew(record, plan.service, arn, name)}
     reason = "the function belongs to another service by now"
     return [replace(verdict, remove=False, reason=reason) for verdict in ahead if verdict.arn in away]
+
+
+def _held_by_now(deps: Deps, record: OperationRecord, plan: TeardownPlan, progress: Progress) -> list[Verdict]:
+    """The versions that something holds since the plan was made; all of them if that cannot be found out.
+
+    Nobody of ours can have done that, but anybody by hand: seconds ago, or days, if this worker follows one that died.
+    """
+    ahead = to_delete(plan.verdicts, progress)
+    if not ahead:
+        return []
+    around = surroundings(deps)
+    if isinstance(around, Unreadable):
+        return _unread(ahead, around)
+    names = {verdict.arn: verdict.function for verdict in ahead}
+    found = in_parallel(lambda item: function_facts(deps, deps.lambda_api, item[1], item[0], around), names.items())
+    complete = with_policies(deps, [function for function in found if isinstance(function, FunctionFacts)], ahead)
+    broken = [function for function in (*found, *complete) if isinstance(function, Unreadable)]
+    if broken:
+        return _unread(ahead, broken[0])
+    known = on_record(deps, plan.service, record.operation_id).facts
+    going = [stage for stage in known.stages if stage.name in plan.stages]
+    functions = [function for function in complete if isinstance(function, FunctionFacts)]
+    now = {place(verdict): verdict for verdict in judged(going[0] if plan.stage else None, going, known, functions)}
+    fresh = [now[place(verdict)] for verdict in ahead if place(verdict) in now]
+    return [verdict for verdict in fresh if not verdict.remove]
+
+
+def _unread(ahead: Sequence[Verdict], fact: Unreadable) -> list[Verdict]:
+    return [replace(verdict, remove=False, reason=f"{fact.what} could not be read: {fact.why}") for verdict in ahead]
 
 
 def commit_teardown(deps: Deps, record: OperationRecord) -> Step:
@@ -199,7 +220,7 @@ def stopped(deps: Deps, record: OperationRecord, why: str) -> Step:
     left: list[str] = []
     for name in plan.stages:
         stage = deps.store.stage(plan.service, name)
-        if stage is not None:
+        if stage is not None and stage.observed is None:
             mine = [alias for alias in plan.aliases if alias.stage == name]
             aliases, words = _what_is_left(deps, mine, stage)
             left += words

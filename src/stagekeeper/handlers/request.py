@@ -7,10 +7,10 @@ come out of here never hold a value of the request, since configurations hold se
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from stagekeeper.domain.code import ImageAddress
 from stagekeeper.domain.facts import Absent, Unreadable
@@ -18,6 +18,7 @@ from stagekeeper.domain.model import LogicalName, OperationId, ReleaseNumber, Se
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.request import (
+    AdoptRequest,
     CloneRequest,
     CodeWish,
     ConfigureRequest,
@@ -36,11 +37,10 @@ from stagekeeper.domain.request import (
 from stagekeeper.handlers import request_forms as forms
 from stagekeeper.handlers.request_sentences import sentences
 
+T = TypeVar("T")
+
 #: Reads the document that ``functions`` may point at.
 ReadDocument = Callable[[DocumentRef], bytes | Absent | Unreadable]
-
-#: Of the public interface, but not built in this version.
-_LATER_OPERATIONS = ("adopt",)
 
 
 def parse(raw: object, read_document: ReadDocument) -> Request | Refusal:
@@ -66,14 +66,14 @@ def parse(raw: object, read_document: ReadDocument) -> Request | Refusal:
             return _teardown(raw)
         case OperationKind.SWEEP.value:
             return _sweep(raw)
+        case OperationKind.ADOPT.value:
+            return _adopt(raw, read_document)
         case OperationKind.CONFIGURE.value:
             return _configure(raw)
         case OperationKind.VERIFY.value:
             return _verify(raw)
         case OperationKind.RECOVER.value:
             return _recover(raw)
-        case str() as other if other in _LATER_OPERATIONS:
-            return _invalid([f"operation: {other} is not in this version"])
     return _invalid(["operation: must be one of " + ", ".join(kind.value for kind in OperationKind)])
 
 
@@ -86,9 +86,10 @@ def _deploy(raw: dict[str, Any], read_document: ReadDocument) -> Request | Refus
         return _invalid(["partial: needs a stage, whose other functions are kept"])
     if parsed.stage is None and parsed.if_release is not None:
         return _invalid(["if_release: needs a stage, whose release it is compared with"])
-    functions = _functions(parsed.functions, read_document)
-    if isinstance(functions, Refusal):
-        return functions
+    found = _functions(parsed.functions, read_document, forms.FUNCTIONS)
+    if isinstance(found, Refusal):
+        return found
+    functions = {LogicalName(name): _wish(function) for name, function in found.items()}
     return DeployRequest(
         common=parsed.common(),
         service=ServiceName(parsed.service),
@@ -148,6 +149,31 @@ def _clone(raw: dict[str, Any]) -> Request | Refusal:
         stage=StageName(parsed.stage),
         like=StageName(parsed.from_.stage),
         allow_missing=parsed.allow_missing,
+    )
+
+
+def _adopt(raw: dict[str, Any], read_document: ReadDocument) -> Request | Refusal:
+    try:
+        parsed = forms.Adopt.model_validate(raw)
+    except ValidationError as error:
+        return _invalid(sentences(error, ""))
+    if parsed.stage is not None and parsed.stages is not None:
+        return _invalid(["stages: not beside stage, which names the only one"])
+    if parsed.stage is None and parsed.if_release is not None:
+        return _invalid(["if_release: needs a stage, whose release it is compared with"])
+    names: dict[LogicalName, str] | None = None
+    if parsed.functions is not None:
+        functions = _functions(parsed.functions, read_document, forms.NAMED_FUNCTIONS)
+        if isinstance(functions, Refusal):
+            return functions
+        names = {LogicalName(name): function.function_name for name, function in functions.items()}
+    return AdoptRequest(
+        common=parsed.common(),
+        service=ServiceName(parsed.service),
+        stage=None if parsed.stage is None else StageName(parsed.stage),
+        stages=None if parsed.stages is None else tuple(StageName(name) for name in dict.fromkeys(parsed.stages)),
+        functions=names,
+        accept_unqualified_callers=parsed.accept_unqualified_callers,
     )
 
 
@@ -221,7 +247,8 @@ def _recover(raw: dict[str, Any]) -> Request | Refusal:
     )
 
 
-def _functions(raw: dict[str, Any], read_document: ReadDocument) -> Mapping[LogicalName, FunctionWish] | Refusal:
+def _functions(raw: dict[str, Any], read_document: ReadDocument, form: TypeAdapter[T]) -> T | Refusal:
+    """The functions in a request, or in the document that it points at."""
     where = "functions"
     if set(raw) == {"s3_bucket", "s3_key"} and all(isinstance(value, str) for value in raw.values()):
         try:
@@ -235,10 +262,9 @@ def _functions(raw: dict[str, Any], read_document: ReadDocument) -> Mapping[Logi
             return loaded
         raw = loaded
     try:
-        parsed = forms.FUNCTIONS.validate_python(raw)
+        return form.validate_python(raw)
     except ValidationError as error:
         return _invalid(sentences(error, where))
-    return {LogicalName(name): _wish(function) for name, function in parsed.items()}
 
 
 def _load(document: DocumentRef, read_document: ReadDocument) -> dict[str, Any] | Refusal:

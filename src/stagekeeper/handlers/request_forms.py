@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, model_validator
 
 from stagekeeper.domain.code import ImageAddress, sha256_base64
-from stagekeeper.domain.model import MAX_FUNCTIONS, Provenance, ReleaseNumber
+from stagekeeper.domain.model import MAX_FUNCTIONS, STAGE_NAME, Provenance, ReleaseNumber
 from stagekeeper.domain.request import Common
 
 #: Variables that Lambda sets itself and refuses to have set (Developer Guide, configuration-envvars). Those that begin with an
@@ -53,7 +53,7 @@ def _matches(pattern: str, sentence: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-_Service = Annotated[
+Service = Annotated[
     str,
     Field(max_length=63),
     _matches(
@@ -64,7 +64,7 @@ _Service = Annotated[
 _Stage = Annotated[
     str,
     _matches(
-        r"(?![0-9]+$)[A-Za-z0-9_-]{1,63}",
+        STAGE_NAME,
         "a stage name has 1 to 63 letters, digits, hyphens and underscores, and is not all digits (it becomes a Lambda alias)",
     ),
 ]
@@ -236,6 +236,18 @@ FUNCTIONS: TypeAdapter[dict[str, Function]] = TypeAdapter(
 )
 
 
+class NamedFunction(_Strict):
+    """A function that is only pointed at: nothing of it is changed."""
+
+    function_name: _FunctionName
+
+
+NAMED_FUNCTIONS: TypeAdapter[dict[str, NamedFunction]] = TypeAdapter(
+    Annotated[dict[_Logical, NamedFunction], Field(min_length=1, max_length=MAX_FUNCTIONS)],
+    config=ConfigDict(strict=True, hide_input_in_errors=True),
+)
+
+
 class Document(_Strict):
     s3_bucket: Annotated[str, Field(min_length=3, max_length=63)]
     s3_key: Annotated[str, Field(min_length=1, max_length=1024)]
@@ -269,7 +281,7 @@ class Input(_Strict):
 class OfStage(Input):
     """What a stage operation takes beside."""
 
-    service: _Service
+    service: Service
     if_release: _ReleaseNumber | None = None
 
     def common(self) -> Common:
@@ -323,6 +335,14 @@ class Clone(OfStage):
     allow_missing: bool = False
 
 
+class Adopt(OfStage):
+    operation: Literal["adopt"]
+    stage: _Stage | None = None
+    stages: Annotated[list[_Stage], Field(min_length=1, max_length=MAX_FUNCTIONS)] | None = None
+    functions: dict[str, Any] | None = None
+    accept_unqualified_callers: bool = False
+
+
 class _SettingsInput(_Strict):
     protected: bool | None = None
     description: _Text | None = None
@@ -347,7 +367,7 @@ class Teardown(OfStage):
 
 class Recover(Input):
     operation: Literal["recover"]
-    service: _Service | None = None
+    service: Service | None = None
     operation_id: Annotated[str, Field(min_length=1, max_length=80)] | None = None
 
 
@@ -357,7 +377,7 @@ _Amount = Annotated[int, Field(ge=0, le=1_000_000)]
 
 class Sweep(Input):
     operation: Literal["sweep"]
-    service: _Service | None = None
+    service: Service | None = None
     mode: Literal["report", "delete"] = "report"
     keep: _Amount | None = None
     rollback_depth: _Amount | None = None

@@ -25,6 +25,7 @@ from stagekeeper.domain.record import Carrier, Failed, Succeeded
 from stagekeeper.domain.request import DocumentRef
 from stagekeeper.engine.deps import Deps, real_deps
 from stagekeeper.engine.step import Step, dump
+from stagekeeper.handlers.telemetry import PowertoolsTelemetry
 
 logger = Logger(service="stagekeeper")
 metrics = Metrics(namespace="Stagekeeper", service="stagekeeper")
@@ -112,7 +113,13 @@ class _NamesLogStream:
 def deps() -> Deps:
     """The adapters, made at the first use and kept for the life of the process."""
     settings = Settings.model_validate(dict(os.environ))
-    return real_deps(settings.state_table, settings.artifact_bucket, settings.state_machine_arn, settings.pass_role_pattern)
+    return real_deps(
+        settings.state_table,
+        settings.artifact_bucket,
+        settings.state_machine_arn,
+        settings.pass_role_pattern,
+        PowertoolsTelemetry(logger, metrics),
+    )
 
 
 def sweep_settings() -> SweepSettings:

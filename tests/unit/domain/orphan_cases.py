@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from stagekeeper.domain.facts import StackSeen
 from stagekeeper.domain.model import (
     FunctionArn,
     LogicalName,
@@ -65,6 +66,10 @@ def movement(
     )
 
 
+def a_stack(status: str) -> StackSeen:
+    return StackSeen("arn:stack/orders/1", "orders", status, "arn:stack/orders/1")
+
+
 def named(name: str, of: Stage) -> Stage:
     return replace(of, name=StageName(name))
 
@@ -83,6 +88,8 @@ class Case:
     releases: Sequence[Release] = (release(1, api="A"), release(2, api="B"))
     movements: Sequence[PastMovement] = (movement(1, None, 1, 50 * DAY), movement(2, 1, 2, 40 * DAY))
     in_flight: Mapping[tuple[FunctionArn, VersionNumber], OperationId] = field(default_factory=dict)
+    weighted: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    stacks: Sequence[StackSeen] = ()
     settings: SweepSettings = SETTINGS
 
     def function(self) -> FunctionFacts:
@@ -92,6 +99,8 @@ class Case:
             self.versions,
             {version(number): names for number, names in self.aliases.items()},
             {version(number): words for number, words in self.hanging.items()},
+            {version(number): names for number, names in self.weighted.items()},
+            self.stacks,
         )
 
     def service(self) -> ServiceFacts:

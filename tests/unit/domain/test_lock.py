@@ -7,6 +7,8 @@ import pytest
 from stagekeeper.domain.lock import (
     ABANDONED_AFTER,
     COLLECT,
+    LEASE,
+    LEASE_SECONDS,
     PUBLISH,
     Entry,
     GaveUp,
@@ -55,6 +57,8 @@ NEEDS: list[tuple[OperationKind, str | None, set[str]]] = [
     (OperationKind.TEARDOWN, "dev", {COLLECT}),
     (OperationKind.TEARDOWN, None, {COLLECT}),
     (OperationKind.SWEEP, None, {COLLECT}),
+    (OperationKind.ADOPT, None, {COLLECT}),
+    (OperationKind.ADOPT, "dev", {COLLECT}),
     (OperationKind.VERIFY, "dev", set()),
     (OperationKind.VERIFY, None, set()),
     (OperationKind.RECOVER, None, set()),
@@ -288,6 +292,69 @@ def test_holding_means_all_of_the_slots() -> None:
     assert not holds(lock, OperationId("b"), frozenset({DEV}))
     assert holds(lock, OperationId("a"), frozenset())
     assert not holds(lock, OperationId("b"), frozenset())
+
+
+# Leases: held by a Lambda that is no execution, so that nobody could be asked whether it still lives.
+
+
+def lease(name: str, since: float = 0) -> Entry:
+    return entry(name, COLLECT, since=since, patience=20, operation=LEASE)
+
+
+def test_a_lease_lets_nobody_in() -> None:
+    lock = asked(Lock(), lease("theirs"))
+    _, answer = ask(lock, entry("rollback-prod", PROD, operation="rollback"), LEASE_SECONDS - 0.1)
+    assert isinstance(answer, Waiting)
+    assert names(answer.blockers) == ["theirs"]
+
+
+def test_a_lease_that_was_not_given_back_ends_by_itself() -> None:
+    lock = asked(Lock(), lease("theirs"), now=100)
+    lock, answer = ask(lock, entry("rollback-prod", PROD, operation="rollback"), 100 + LEASE_SECONDS)
+    assert answer == Granted()
+    assert names(lock.holders) == ["rollback-prod"]
+
+
+def test_it_counts_from_the_grant_and_not_from_the_first_ask() -> None:
+    lock = asked(Lock(), entry("holder", DEV), lease("theirs"))
+    lock = asked(release(lock, OperationId("holder")), lease("theirs"), now=19)
+    assert isinstance(ask(lock, entry("late", DEV), LEASE_SECONDS + 18.9)[1], Waiting)
+
+
+def test_what_an_operation_holds_does_not_end_by_itself() -> None:
+    lock = asked(Lock(), entry("sweep", COLLECT, operation="sweep"))
+    late = entry("late", DEV, since=99 * LEASE_SECONDS)
+    assert isinstance(ask(lock, late, late.since)[1], Waiting)
+
+
+def test_a_lease_that_ended_is_asked_for_anew_like_any_other() -> None:
+    """It is not a holder that asks again: somebody may have been let in since."""
+    lock = asked(Lock(), lease("theirs"), entry("waits", DEV, since=1), now=1)
+    _, answer = ask(lock, lease("theirs", since=70), 70)
+    assert isinstance(answer, Waiting)
+    assert names(answer.blockers) == ["waits"]
+
+
+def test_a_lease_waits_behind_whoever_works_on_the_service_and_gives_up() -> None:
+    lock = asked(Lock(), entry("deploy-dev", PUBLISH, DEV))
+    lock, answer = ask(lock, lease("theirs"), 19.9)
+    assert isinstance(answer, Waiting)
+    lock, answer = ask(lock, lease("theirs"), 20)
+    assert isinstance(answer, GaveUp)
+    assert (names(answer.blockers), lock.queue) == (["deploy-dev"], ())
+
+
+def test_a_lease_is_granted_between_two_batches_of_a_sweep() -> None:
+    """Only other sweeps stand aside for that long."""
+    lock = release(asked(Lock(), entry("sweep", COLLECT, operation="sweep")), OperationId("sweep"))
+    assert lock.sweeper is not None
+    assert ask(lock, lease("theirs"), 1)[1] == Granted()
+
+
+def test_nobody_ends_a_lease_for_another() -> None:
+    lock = asked(Lock(), lease("theirs"))
+    assert release(lock, OperationId("mine")) == lock
+    assert release(lock, OperationId("theirs")) == Lock()
 
 
 # When to ask again.

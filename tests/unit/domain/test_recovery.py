@@ -33,7 +33,7 @@ ONE, TWO = VersionNumber(1), VersionNumber(2)
 
 #: The operations that have records.
 KINDS = sorted(set(OperationKind) - {OperationKind.VERIFY, OperationKind.RECOVER})
-ONLY_FORWARD = {OperationKind.TEARDOWN, OperationKind.SWEEP}
+ONLY_FORWARD = {OperationKind.TEARDOWN, OperationKind.SWEEP, OperationKind.ADOPT}
 #: In these every version is there, so that the aliases alone tell how far it came.
 MOVING = {Phase.MOVE, Phase.COMMIT}
 ENDED = {Status.REFUSED, Status.UNCHANGED, Status.COMPENSATED, Status.ENDED, Status.NEEDS_ATTENTION}
@@ -64,7 +64,7 @@ def test_what_is_decided_is_gone_on_with(status: Status, kind: OperationKind, ph
 
 @each_phase
 @pytest.mark.parametrize("kind", sorted(ONLY_FORWARD))
-def test_teardowns_and_sweeps_only_go_forward(kind: OperationKind, phase: Phase) -> None:
+def test_teardowns_sweeps_and_adopting_go_forward(kind: OperationKind, phase: Phase) -> None:
     assert after_death(died(Status.CONVERGING, kind, phase)) == GoForward()
 
 
@@ -203,6 +203,8 @@ def test_an_end_is_told_in_words(over: Over, words: str) -> None:
         (Status.CONVERGING, OperationKind.SWEEP, True),
         (Status.CONVERGING, OperationKind.DEPLOY, False),
         (Status.CONVERGING, OperationKind.ROLLBACK, False),
+        # It can be put back, which frees the functions.
+        (Status.CONVERGING, OperationKind.ADOPT, False),
         (Status.COMPENSATING, OperationKind.DEPLOY, False),
         (Status.PLANNED, OperationKind.SWEEP, False),
     ],

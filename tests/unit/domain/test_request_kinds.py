@@ -7,6 +7,7 @@ import pytest
 from stagekeeper.domain.model import ReleaseNumber, StageName
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.request import (
+    AdoptRequest,
     CloneRequest,
     Common,
     ConfigureRequest,
@@ -36,6 +37,7 @@ ALL = Common()
         (VerifyRequest(ALL, SERVICE), OperationKind.VERIFY),
         (TeardownRequest(ALL, SERVICE), OperationKind.TEARDOWN),
         (SweepRequest(ALL, None), OperationKind.SWEEP),
+        (AdoptRequest(ALL, SERVICE), OperationKind.ADOPT),
         (RecoverRequest(ALL), OperationKind.RECOVER),
     ],
     ids=lambda value: value.value if isinstance(value, OperationKind) else "",

@@ -44,11 +44,16 @@ def shorten(client: BaseClient) -> None:
             status, told = _Request(dynamodb_backends[DEFAULT_ACCOUNT_ID][region], body).answer(event_name.rpartition(".")[2])
         return AWSResponse(str(request.url), status, {}, MockRawResponse(told))  # type: ignore[arg-type]
 
+    pass_moto_by(client)
+    for_this: Callable[..., Any] = answer
+    client.meta.events.register("before-send.dynamodb.*", for_this)
+
+
+def pass_moto_by(client: BaseClient) -> None:
+    """moto would look through its model of all of AWS for who answers this client's requests, although somebody else does."""
     # Every handler of a request is called, also once there is an answer.
     for_all: Callable[..., Any] = botocore_stubber
-    for_this: Callable[..., Any] = answer
     client.meta.events.unregister("before-send", for_all)
-    client.meta.events.register("before-send.dynamodb.*", for_this)
 
 
 def all_items(client: BaseClient, table: str) -> list[dict[str, Any]]:

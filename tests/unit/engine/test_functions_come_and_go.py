@@ -252,3 +252,46 @@ def test_a_function_may_get_another_logical_name(three: World) -> None:
     assert claim is not None
     assert claim["function"] == "renamed"
     assert three.fake.aliases(lambda_name("c")) == {"prod": "1"}
+
+
+# Who else uses an alias that goes.
+
+
+def test_a_deploy_that_drops_a_function_says_who_uses_the_alias_that_goes(deployed: Deployed) -> None:
+    world = deployed("ab", "one")
+    world.fake.quietly(
+        "AddPermission",
+        FunctionName=lambda_name("b"),
+        Qualifier="prod",
+        StatementId="uploads",
+        Action="lambda:InvokeFunction",
+        Principal="s3.amazonaws.com",
+    )
+    request = deploy_of("prod", world.wishes("two", "a"))
+
+    planned = world.begin({**request, "dry_run": True}).run()
+    done = world.begin(request).run()
+
+    warning = "alias prod of function b goes, and is used by permission uploads (s3.amazonaws.com)"
+    assert planned.output is not None
+    assert done.output is not None
+    assert (planned.output["warnings"], done.output["warnings"]) == ([warning], [warning])
+
+
+def test_that_it_cannot_be_read_is_a_warning_as_well(deployed: Deployed) -> None:
+    world = deployed("ab", "one")
+    world.fake.fail("GetPolicy", error="AccessDeniedException", times=None)
+
+    done = world.deploy("prod", world.wishes("two", "a"))
+
+    assert done.output is not None, done.cause
+    assert done.output["warnings"][0].startswith("who uses alias prod of function b, which goes, is not known: the policy of")
+
+
+def test_a_function_that_stays_is_not_asked_about(deployed: Deployed) -> None:
+    world = deployed("ab", "one")
+    world.wire.clear()
+
+    world.deploy("prod", world.wishes("two"))
+
+    assert "lambda.GetPolicy" not in [sent.name for sent in world.wire.sent]

@@ -26,6 +26,8 @@ from .world import SERVICE, World, deploy_of, lambda_name
 
 BACK = {"operation": "rollback", "stage": "prod"}
 STAGES = ("prod", "qa", "jane")
+#: A stage that is only ever adopted: its aliases are there before.
+OLD = "old"
 
 Make = Callable[[World], Mapping[str, Any]]
 REQUESTS: dict[str, Make] = {
@@ -39,6 +41,7 @@ REQUESTS: dict[str, Make] = {
     "service teardown": lambda _: {"operation": "teardown", "confirm": SERVICE},
     "sweep": lambda _: {"operation": "sweep", "mode": "delete"},
     "configure": lambda _: {"operation": "configure", "stage": "prod", "settings": {"protected": True}},
+    "adopt": lambda world: adopting(world),
 }
 
 #: Operation, the state that its execution was stopped before, and how the operation ends.
@@ -50,12 +53,21 @@ STOPPED: list[tuple[str, str, str]] = [
     ("release only", "Commit", "Compensated"),
     *((kind, "Move", "Compensated") for kind in ("rollback", "reset", "clone")),
     ("configure", "Commit", "Compensated"),
+    # Everything that it does is on record, and can be written again.
+    ("adopt", "Commit", "succeeded"),
     # Every alias is at its target, or it is decided already, or it only goes forward.
     *((kind, "Commit", "succeeded") for kind in ("deploy", "new stage", "rollback", "reset", "clone")),
     ("deploy", "CleanUp", "succeeded"),
     *((kind, state, "succeeded") for kind in ("teardown", "service teardown") for state in ("TearDown", "Commit")),
     ("sweep", "Collect", "succeeded"),
 ]
+
+
+def adopting(world: World) -> Mapping[str, Any]:
+    """Somebody made aliases by hand, which are to become a stage."""
+    for name in world.names:
+        world.fake.alias(lambda_name(name), OLD, "1")
+    return {"operation": "adopt", "stages": [OLD]}
 
 
 @pytest.fixture
@@ -96,8 +108,9 @@ def at_work(world: World, name: str = "it") -> Execution:
 
 def what_counts(world: World) -> object:
     """What people see: which code every stage serves, the ledgers, the settings and the versions that exist for them."""
-    stages = {name: world.stage(name) for name in STAGES}
-    lines = {name: [(m["operation"], m["from_release"], m["to_release"]) for m in world.movements(name)] for name in STAGES}
+    recorded = (*STAGES, OLD)
+    stages = {name: world.stage(name) for name in recorded}
+    lines = {name: [(m["operation"], m["from_release"], m["to_release"]) for m in world.movements(name)] for name in recorded}
     settings = {
         name: None if stage is None else (stage.release, stage.way_back, stage.settings) for name, stage in stages.items()
     }

@@ -309,7 +309,7 @@ MALFORMED: list[tuple[str, dict[str, Any]]] = [
     ("an over-long stage", {"operation": "rollback", "stage": "s" * 64}),
     ("an unknown field", {**BACK, "colour": "red"}),
     ("a null", {**BACK, "if_release": None}),
-    ("an operation of a later version", {"operation": "adopt", "stage": "prod"}),
+    ("an operation that is not of the interface", {"operation": "promote", "stage": "prod"}),
     ("no functions", {"operation": "deploy", "stage": "prod", "functions": {}}),
     (
         "501 functions",

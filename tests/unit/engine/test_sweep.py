@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from stagekeeper.domain.model import ServiceName
 from stagekeeper.domain.orphans import SweepSettings
 from stagekeeper.engine import survey
 
@@ -17,6 +20,7 @@ from .world import SERVICE, World, deploy_of, lambda_name
 
 DENIED, NO = "AccessDeniedException", "InvalidParameterValueException"
 DAY = 24 * 3600.0
+ORDERS = ServiceName(SERVICE)
 
 
 def sweep(world: World, mode: str = "delete", **more: Any) -> Execution:
@@ -561,7 +565,7 @@ def test_a_worker_that_has_done_some_work_leaves_the_next_service_to_another(pai
 
 
 def test_what_there_was_no_time_to_look_at_stays_for_the_next_sweep(old: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey, "_POLICIES_PER_SECOND", 3.5 / 840)  # three of the six that nothing else holds
+    monkeypatch.setattr(survey, "POLICIES_PER_SECOND", 3.5 / 840)  # three of the six that nothing else holds
 
     done = sweep(old, "report", keep=0)
 
@@ -580,13 +584,236 @@ def test_the_trouble_of_one_service_does_not_stop_the_others(pair: World) -> Non
     assert versions(pair) == {"a": ["3"], "b": ["1", "2", "3"]}
 
 
-def test_the_lock_of_one_service_does_not_stop_the_others(pair: World) -> None:
+def test_a_service_that_somebody_works_on_is_left_out_of_a_sweep_of_all(pair: World) -> None:
     pair.begin({"operation": "rollback", "stage": "prod", "service": SERVICE}).run_to("Move")
 
     running = pair.begin({"operation": "sweep", "mode": "delete", "lock_wait_seconds": 5})
     del running.request["service"]
     done = running.run()
 
-    assert done.outcome == "NeedsAttention"
-    assert "is in the way" in done.message
+    assert done.outcome == "succeeded", done.cause
+    assert done.output is not None
+    (warning,) = done.output["warnings"]
+    assert warning.startswith("service orders was left out: Waited 5 s for service orders: rollback")
     assert versions(pair) == {"a": ["1", "2", "3"], "b": ["3"]}
+    assert (pair.told[-1].failures, pair.told[-1].left_out) == (0, 1)
+
+
+# Two sweeps at the same time.
+
+
+def begin_to_sweep(world: World) -> Execution:
+    """A sweep that has deleted one version of six; its worker's time is over, so the next one goes on."""
+    running = world.begin({"operation": "sweep", "mode": "delete", "keep": 0}).run_to("Collect")
+    world.fake.on("DeleteFunction", lambda _: world.clock.sleep(900), when="after", on_call=1)
+    running.step()
+    lock = world.deps.store.lock(ORDERS)
+    assert (running.state, lock.holders, lock.sweeper is not None) == ("Collect", (), True)
+    return running
+
+
+def test_a_scheduled_sweep_stands_aside_where_another_one_is_at_work(old: World) -> None:
+    first = begin_to_sweep(old)
+
+    second = old.begin({"operation": "sweep", "mode": "delete", "keep": 0, "lock_wait_seconds": 0})
+    del second.request["service"]
+    second.run()
+
+    assert second.outcome == "succeeded", second.cause
+    assert second.output is not None
+    assert swept(second) == []
+    assert first.name in second.output["warnings"][0]
+    assert len(swept(first.run())) == 6
+
+
+def test_one_that_is_asked_for_by_hand_waits_for_it_and_deletes_nothing_twice(old: World) -> None:
+    first = begin_to_sweep(old)
+    second = old.begin({"operation": "sweep", "mode": "delete", "keep": 0}).run_to("Collect")
+    second.step()
+    assert second.state == "Collect"
+    assert [waiter.operation_id for waiter in old.deps.store.lock(ORDERS).queue] == [second.name]
+
+    deleted = swept(first.run()), swept(second.run())
+
+    assert deleted == ([(name, version) for name in "ab" for version in "123"], [])
+
+
+def test_a_deploy_waits_for_neither_of_two_sweeps_to_end(old: World) -> None:
+    first = begin_to_sweep(old)
+    old.begin({"operation": "sweep", "mode": "delete", "keep": 0}).run_to("Collect").step()
+
+    assert old.deploy("prod", old.wishes("seven"), lock_wait_seconds=0).outcome == "succeeded"
+
+    assert first.run().outcome == "succeeded"
+
+
+def test_a_sweep_that_died_between_two_batches_holds_up_nobody_once_it_has_ended(old: World) -> None:
+    first = begin_to_sweep(old)
+    first.stop()
+    second = old.begin({"operation": "sweep", "mode": "delete", "keep": 0, "lock_wait_seconds": 120})
+
+    old.clock.in_seconds(31, old.run_started)
+    second.run()
+    old.run_started()
+
+    assert second.outcome == "succeeded", second.cause
+    assert versions(old) == {"a": ["4", "5", "6"], "b": ["4", "5", "6"]}
+
+
+def test_recover_finds_a_sweep_that_died_between_two_batches(old: World) -> None:
+    first = begin_to_sweep(old)
+    first.stop()
+
+    recover = old.begin({"operation": "recover"})
+    recover.run_to("Recover").step()
+    old.run_started()
+
+    recover.run()
+    assert recover.output is not None, recover.cause
+    assert [each["operation_id"] for each in recover.output["recovered"]] == [first.name]
+    assert versions(old) == {"a": ["4", "5", "6"], "b": ["4", "5", "6"]}
+
+
+def test_what_somebody_else_deleted_meanwhile_is_not_said_to_be_deleted(old: World) -> None:
+    running = old.begin({"operation": "sweep", "mode": "delete", "keep": 0}).run_to("Collect")
+    old.fake.quietly("DeleteFunction", FunctionName=lambda_name("a"), Qualifier="2")
+
+    done = running.run()
+
+    assert ("a", "2") not in swept(done) + swept(done, "kept")
+    assert ("a", "1") in swept(done)
+
+
+# What is told.
+
+
+def test_it_tells_how_much_code_is_stored_before_and_after(old: World) -> None:
+    before = old.deps.lambda_api.code_stored()
+
+    done = sweep(old)
+
+    assert done.output is not None
+    freed = sum(entry["bytes"] for entry in done.output["sweep"]["deleted"])
+    assert freed > 0
+    assert done.output["storage"] == {
+        "before_bytes": before.used,
+        "after_bytes": before.used - freed,
+        "limit_bytes": before.limit,
+    }
+
+
+@pytest.mark.parametrize("more", [{"mode": "report"}, {"mode": "delete", "dry_run": True}])
+def test_what_deletes_nothing_tells_only_how_much_there_is(old: World, more: dict[str, Any]) -> None:
+    done = sweep(old, **more)
+
+    assert done.output is not None
+    assert done.output["storage"]["after_bytes"] is None
+
+
+@pytest.mark.parametrize("more", [{"mode": "report"}, {"mode": "delete"}, {"mode": "delete", "dry_run": True}])
+def test_if_the_account_cannot_be_read_nothing_is_deleted(old: World, more: dict[str, Any]) -> None:
+    old.fake.fail("GetAccountSettings", error=DENIED, times=None)
+
+    done = sweep(old, **more)
+
+    assert done.outcome == "Unreadable"
+    assert "the account's settings" in done.message
+    assert versions(old)["a"] == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_what_cannot_be_read_when_all_is_done_is_a_warning(old: World) -> None:
+    old.fake.fail("GetAccountSettings", error=DENIED, times=None, on_call=2)
+
+    done = sweep(old)
+
+    assert done.outcome == "succeeded", done.cause
+    assert done.output is not None
+    assert "how much code is stored by now could not be read" in done.output["warnings"][0]
+    assert done.output["storage"]["after_bytes"] is None
+
+
+@pytest.mark.parametrize(("mode", "deleted"), [("delete", True), ("report", False)])
+def test_every_version_is_told_to_those_who_watch_once(old: World, mode: str, deleted: bool) -> None:
+    done = sweep(old, mode)
+
+    (told,) = old.told
+    assert (told.sweep, told.deleted, told.failures, told.left_out) == (done.name, deleted, 0, 0)
+    assert {judged.service for judged in told.judged} == {SERVICE}
+    places = [(judged.verdict.function, str(judged.verdict.version)) for judged in told.judged if judged.verdict.remove]
+    assert sorted(places) == swept(done)
+    assert len(told.judged) == 12
+
+
+def test_a_sweep_that_fails_is_told_as_well(old: World) -> None:
+    old.fake.fail("ListAliases", error=DENIED, times=None)
+
+    sweep(old)
+
+    assert [(told.judged, told.failures) for told in old.told] == [([], 1)]
+
+
+# The stacks that own functions.
+
+
+def test_a_stack_that_moves_keeps_the_versions_of_its_functions_and_of_no_others(old: World) -> None:
+    old.owned_by(old.stacks.put("orders-app", "UPDATE_IN_PROGRESS"), "a")
+
+    done = sweep(old)
+
+    assert reasons(done)["a", "1"] == "stack orders-app, which owns the function, is UPDATE_IN_PROGRESS"
+    assert swept(done) == [("b", "1"), ("b", "2")]
+
+
+def test_so_does_the_stack_that_it_is_nested_in(old: World) -> None:
+    root = old.stacks.put("all", "UPDATE_ROLLBACK_FAILED")
+    old.owned_by(old.stacks.put("all-orders", root=root), "a", "b")
+
+    assert swept(sweep(old)) == []
+
+
+@pytest.mark.parametrize("mode", ["delete", "report"])
+def test_a_stack_that_cannot_be_read_keeps_everything(old: World, mode: str) -> None:
+    old.owned_by(old.stacks.put("orders-app"), "a")
+    old.stacks.before = deny
+
+    done = sweep(old, mode)
+
+    assert done.outcome == "Unreadable"
+    assert "stack arn:aws:cloudformation" in done.message
+    assert versions(old)["b"] == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_a_stack_that_cannot_be_read_any_more_under_the_lock_keeps_its_functions(old: World) -> None:
+    old.owned_by(old.stacks.put("orders-app"), "a")
+    running = old.begin({"operation": "sweep", "mode": "delete"}).run_to("Collect")
+    old.stacks.before = deny
+
+    assert swept(running.run()) == [("b", "1"), ("b", "2")]
+
+
+def test_a_stack_that_is_gone_keeps_nothing(old: World) -> None:
+    old.owned_by(old.stacks.put("orders-app"), "a")
+    old.stacks.stacks.clear()
+
+    assert len(swept(sweep(old))) == 4
+
+
+def test_each_stack_is_looked_at_once_for_all_its_functions(old: World) -> None:
+    old.owned_by(old.stacks.put("orders-app"), "a", "b")
+
+    sweep(old, "report")
+
+    assert len(old.stacks.calls) == 1
+
+
+def test_tags_that_aws_may_not_show_keep_everything(old: World) -> None:
+    old.fake.hide_tags(lambda_name("a"), "AccessDeniedException", "not authorized to perform: lambda:ListTags")
+
+    done = sweep(old)
+
+    assert done.outcome == "Unreadable"
+    assert "the tags of function" in done.message
+
+
+def deny(operation: str, _: Mapping[str, Any]) -> None:
+    raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not authorized"}}, operation)

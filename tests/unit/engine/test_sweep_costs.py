@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
@@ -37,16 +38,35 @@ NAMES = tuple(f"f{number:03}" for number in range(FUNCTIONS))
 ORDERS = ServiceName(SERVICE)
 
 
+@dataclass(frozen=True)
+class Surveyed:
+    """One report: how it ended, the calls on Lambda by name, how many bytes it held at once, and how long (seconds of the
+    account's clock) each of its workers was busy."""
+
+    done: Execution
+    calls: Counter[str]
+    peak: int
+    workers: list[float]
+    told: list[str]
+
+
 @pytest.fixture(scope="module")
-def surveyed(large: World) -> tuple[Execution, Counter[str], int]:
-    """One report: how it ended, the calls on Lambda by name, and how many bytes it held at once."""
+def surveyed(large: World) -> Surveyed:
     world = large
     world.wire.clear()
     tracemalloc.start()
-    done = world.begin({"operation": "sweep", "mode": "report"}).run()
+    done = world.begin({"operation": "sweep", "mode": "report"})
+    workers, told = [], []
+    while done.state is not None:
+        working, began = done.state == "Inspect", world.moments.now
+        done.step()
+        if working:
+            workers.append(world.moments.now - began)
+            told.append(str(done.answers[-1].get("progress", "")))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    return done, Counter(sent.name for sent in world.wire.sent if sent.name.startswith("lambda.")), peak
+    calls = Counter(sent.name for sent in world.wire.sent if sent.name.startswith("lambda."))
+    return Surveyed(done, calls, peak, workers, told)
 
 
 @pytest.fixture(scope="module")
@@ -88,27 +108,40 @@ def large() -> Iterator[World]:
     world.close()
 
 
-def test_it_makes_three_shared_calls_for_each_function_and_one_for_all(surveyed: tuple[Execution, Counter[str], int]) -> None:
-    _, calls, _ = surveyed
+def test_it_makes_three_shared_calls_for_each_function_and_two_for_each_worker(surveyed: Surveyed) -> None:
+    """The Region's mappings are listed by every worker, the account's settings are read by the first."""
+    shared = sum(surveyed.calls.values()) - surveyed.calls["lambda.GetPolicy"] - surveyed.calls["lambda.GetFunction"]
 
-    shared = sum(calls.values()) - calls["lambda.GetPolicy"] - calls["lambda.GetFunction"]
-    assert shared == 3 * FUNCTIONS + 1 < 450
-
-
-def test_it_asks_for_the_policies_only_of_what_nothing_else_holds(surveyed: tuple[Execution, Counter[str], int]) -> None:
-    _, calls, _ = surveyed
-
-    assert calls["lambda.GetPolicy"] == FUNCTIONS * (VERSIONS - 1)
+    assert shared == 3 * FUNCTIONS + len(surveyed.workers) + 1 < 450
 
 
-def test_it_fits_into_512_mb_beside_the_interpreter_and_the_sdk(surveyed: tuple[Execution, Counter[str], int]) -> None:
-    _, _, peak = surveyed
-
-    assert peak < 150 * MEGABYTE
+def test_it_asks_for_the_policies_only_of_what_nothing_else_holds(surveyed: Surveyed) -> None:
+    assert surveyed.calls["lambda.GetPolicy"] == FUNCTIONS * (VERSIONS - 1)
 
 
-def test_the_output_is_cut_and_counts_everything(surveyed: tuple[Execution, Counter[str], int]) -> None:
-    done, _, _ = surveyed
+def test_no_worker_takes_a_minute_and_each_says_how_it_goes_on(surveyed: Surveyed) -> None:
+    assert max(surveyed.workers) < 60
+    assert len(surveyed.workers) > 1
+    assert surveyed.told[0].endswith(
+        "functions of service orders are looked at; no other service is ahead: the next invocation goes on"
+    )
+    looked_at = [int(line.split(" of ", 1)[0]) for line in surveyed.told[:-1]]
+    assert looked_at == sorted(set(looked_at))
+    assert looked_at[-1] < FUNCTIONS
+
+
+def test_it_keeps_its_pace_on_the_shared_budget(surveyed: Surveyed) -> None:
+    shared = 3 * FUNCTIONS
+
+    assert shared / sum(surveyed.workers) <= 2.0
+
+
+def test_it_fits_into_512_mb_beside_the_interpreter_and_the_sdk(surveyed: Surveyed) -> None:
+    assert surveyed.peak < 150 * MEGABYTE
+
+
+def test_the_output_is_cut_and_counts_everything(surveyed: Surveyed) -> None:
+    done = surveyed.done
 
     assert done.output is not None, done.cause
     unneeded = VERSIONS - 1 - 3

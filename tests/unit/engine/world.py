@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
 
 from stagekeeper.aws.artifacts import Artifacts
@@ -32,11 +33,12 @@ from stagekeeper.domain.orphans import SweepSettings
 from stagekeeper.domain.request import DocumentRef
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.notice import notice
+from stagekeeper.engine.telemetry import SweepTold
 from tests.fake import FakeClock, FakeLambda, FakeStepFunctions
-from tests.fake.cloudformation import FakeCloudFormation
+from tests.fake.cloudformation import FakeCloudFormation, FakeStack
 from tests.fake.store import Store as LambdaStore
 
-from .direct_dynamodb import all_items, shorten
+from .direct_dynamodb import all_items, pass_moto_by, shorten
 from .execution import Execution
 from .wire import Wire
 
@@ -46,8 +48,10 @@ if TYPE_CHECKING:
 
 REGION: Final = "eu-central-1"
 SERVICE = "orders"
-#: No client here waits in real time between its own retries.
-_ONCE = Config(retries={"total_max_attempts": 1, "mode": "standard"}, max_pool_connections=32)
+#: No client here waits in real time between its own retries, or finds out for every request anew who it is.
+_ONCE = Config(retries={"total_max_attempts": 1, "mode": "standard"}, max_pool_connections=32, user_agent="tests")
+#: Nobody looks at a signature, but for S3, where who has none is anonymous.
+_UNSIGNED = _ONCE.merge(Config(signature_version=UNSIGNED))
 
 Functions = dict[str, dict[str, Any]]
 
@@ -126,6 +130,7 @@ class World:
         self.before_last_change: LambdaStore | None = None
         self._started: list[Execution] = []
         self.stacks = FakeCloudFormation(REGION)
+        self.told: list[SweepTold] = []
         self.fake = FakeLambda(REGION, clock=self.moments, objects=self._object, **self.fake_options)
         # The tests' own clients are not tapped, so all accounts share them.
         self._s3, self._dynamodb = _own_s3(), _own_dynamodb()
@@ -170,10 +175,12 @@ class World:
 
     def _deps(self) -> Deps:
         # The product's three differ in how long they wait for an answer, which comes at once here.
-        lambda_ = self.fake.client(_ONCE)
+        lambda_ = self.fake.client(_UNSIGNED)
         clients = LambdaClients(lambda_, lambda_, lambda_)
         dynamodb, s3 = _dynamodb_client(), _s3_client()
         step_functions = self.executions.client(_ONCE)
+        pass_moto_by(lambda_)
+        pass_moto_by(step_functions)
         for client in (lambda_, dynamodb, s3, step_functions):
             self.wire.tap(client)
         table = Table(dynamodb, self.table, self.clock)
@@ -187,8 +194,13 @@ class World:
             clock=self.clock,
             executions=Executions(self.executions.machine_arn, lambda: step_functions),
             stacks=Stacks(self.clock, lambda: self.stacks),
+            telemetry=self,
             images=Images(self._ecr),
         )
+
+    def swept(self, told: SweepTold) -> None:
+        """What a sweep tells those who watch."""
+        self.told.append(told)
 
     def _ecr(self) -> EcrClient:
         """Made only for a service of container images."""
@@ -205,6 +217,11 @@ class World:
             return None
 
     # What is there before an operation.
+
+    def owned_by(self, stack: FakeStack, *names: str) -> None:
+        """A stack made these functions: it has tagged them."""
+        for name in names:
+            self.fake.tag(lambda_name(name), {"aws:cloudformation:stack-id": stack.stack_id})
 
     def create(self, name: str, **configuration: Any) -> FunctionArn:
         """A function made by somebody's template, some time ago."""
@@ -393,7 +410,7 @@ class World:
 
 
 def _dynamodb_client() -> DynamoDBClient:
-    client = boto3.resource("dynamodb", region_name=REGION, config=_ONCE).meta.client
+    client = boto3.resource("dynamodb", region_name=REGION, config=_UNSIGNED).meta.client
     shorten(client)
     return client
 

@@ -154,6 +154,17 @@ def _describe_execution(params: Params) -> Needs:
     yield Need("states:DescribeExecution", params["executionArn"])
 
 
+# CloudFormation. A stack is named by its ARN; a resource's stack is not known before.
+
+
+def _describe_stacks(params: Params) -> Needs:
+    yield Need("cloudformation:DescribeStacks", params["StackName"])
+
+
+def _list_stack_resources(params: Params) -> Needs:
+    yield Need("cloudformation:ListStackResources", params["StackName"])
+
+
 _RULES: Final[Mapping[str, Callable[[Params], Needs]]] = {
     **{
         f"lambda.{operation}": _on_function(operation)
@@ -173,6 +184,7 @@ _RULES: Final[Mapping[str, Callable[[Params], Needs]]] = {
             "UpdateAlias",
         )
     },
+    "lambda.GetAccountSettings": _everywhere("lambda:GetAccountSettings"),
     "lambda.ListEventSourceMappings": _everywhere("lambda:ListEventSourceMappings"),
     "lambda.UpdateFunctionCode": _update_code,
     "lambda.UpdateFunctionConfiguration": _update_configuration,
@@ -183,6 +195,9 @@ _RULES: Final[Mapping[str, Callable[[Params], Needs]]] = {
     "dynamodb.BatchGetItem": _batch_get,
     "dynamodb.TransactWriteItems": _transaction,
     "ecr.BatchGetImage": _image,
+    "cloudformation.DescribeStacks": _describe_stacks,
+    "cloudformation.DescribeStackResources": _everywhere("cloudformation:DescribeStackResources"),
+    "cloudformation.ListStackResources": _list_stack_resources,
     "sfn.DescribeExecution": _describe_execution,
     "sfn.StartExecution": _start_execution,
 }

@@ -42,8 +42,19 @@ def functions_of_rules(template: Template) -> dict[str, str]:
     return {function.removesuffix("Function"): function for function in called}
 
 
+def functions_of_exports(template: Template) -> dict[str, str]:
+    """What other templates call, by the name they import, named as states are -> the function."""
+    exported = [str(output["Value"].get("GetAtt", "")) for output in template["Outputs"].values() if "Export" in output]
+    called = [path.removesuffix(".Arn") for path in exported if path.endswith("Function.Arn")]
+    return {function.removesuffix("Function"): function for function in called}
+
+
 def roles_of_handlers(template: Template, definition: Definition) -> dict[str, str]:
-    """State, or what a rule calls -> the role of its handler."""
+    """State, or what a rule or another template calls -> the role of its handler."""
     roles = roles_of_functions(template)
-    handlers = {**functions_of_states(template, definition), **functions_of_rules(template)}
+    handlers = {
+        **functions_of_states(template, definition),
+        **functions_of_rules(template),
+        **functions_of_exports(template),
+    }
     return {state: roles[function] for state, function in handlers.items()}

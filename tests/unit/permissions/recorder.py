@@ -18,6 +18,8 @@ from botocore.model import OperationModel
 from stagekeeper.domain.model import OperationId
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.notice import notice
+from stagekeeper.handlers.orphaned_versions import Answer
+from tests.unit.engine.custom_resource import Template
 from tests.unit.engine.execution import Execution
 from tests.unit.engine.wire import Wire
 from tests.unit.engine.world import Saved, World
@@ -69,9 +71,12 @@ class Recorder:
         client.meta.events.register_first(f"before-parameter-build.{service}.*", handler)
 
     def _heard(self, params: Mapping[str, Any], model: OperationModel, event_name: str, **_: Any) -> None:
+        self.note(f"{event_name.split('.')[1]}.{model.name}", params)
+
+    def note(self, operation: str, params: Mapping[str, Any]) -> None:
+        """A request of the state that is running. ``operation`` is service and operation as botocore names its events."""
         if not self._states:
-            raise AssertionError(f"{model.name} was called while no state was running: a thread outlived its handler")
-        operation = f"{event_name.split('.')[1]}.{model.name}"
+            raise AssertionError(f"{operation} was called while no state was running: a thread outlived its handler")
         found = {Call(self._states[-1], self._renamed(need), operation, self.story) for need in needs(operation, params)}
         with self._guard:
             self.calls |= found
@@ -110,6 +115,8 @@ class RecordedWorld(World):
     def _deps(self) -> Deps:
         self.recorder = Recorder(self._story, {self.table: TABLE, self.bucket: BUCKET})
         self.wire = _ListeningWire(self.recorder)
+        # Not a boto3 client, so it is not tapped.
+        self.stacks.before = lambda operation, request: self.recorder.note(f"cloudformation.{operation}", request)
         return replace(super()._deps(), pass_roles=self._pass_roles)
 
     def notice(self, name: str) -> list[Execution]:
@@ -120,6 +127,11 @@ class RecordedWorld(World):
         """As ``notice``, but those that this began are the story's to run."""
         with self.recorder.running("Notice"):
             notice(self.deps, OperationId(name), name)
+
+    def template_sends(self, kind: str, **properties: Any) -> Answer:
+        """An event of a Custom::OrphanedVersions in somebody's stack."""
+        with self.recorder.running("OrphanedVersions"):
+            return Template(self).sends(kind, **properties)
 
     def execution_of(self, name: str, request: dict[str, Any]) -> Execution:
         return _RecordedExecution(self, name, request)

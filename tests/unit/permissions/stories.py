@@ -16,6 +16,7 @@ from typing import Any, Final
 import boto3
 
 from stagekeeper.domain.orphans import SweepSettings
+from stagekeeper.handlers.orphaned_versions import Answer
 from tests.unit.engine.execution import Execution
 from tests.unit.engine.faults import fail_after_the_others, of
 from tests.unit.engine.world import REGION, Saved, World, deploy_of, lambda_name
@@ -136,6 +137,29 @@ def put_back_a_function_that_had_left(world: RecordedWorld) -> None:
     running = world.begin({"operation": "rollback", "stage": "prod"}).run_to("Move")
     told(world.begin({"service": "billing", **deploy_of("live", world.wishes("theirs", "b"))}).run())
     told(running.run(), "FunctionOwnedElsewhere")
+
+
+@story()
+def adopt_what_is_there(world: RecordedWorld) -> None:
+    """Of a stack with many resources, twice, and in vain since another service is faster."""
+    for name in world.names:
+        world.fake.publish(lambda_name(name), b"by hand")
+        world.fake.alias(lambda_name(name), "live", "1")
+    world.stacks.put("shop").resources.update({str(number): f"arn:{number}" for number in range(150)})
+    world.stacks.stacks["shop"].resources["Alias"] = f"{world.arn('a')}:live"
+    named = {name: {"function_name": lambda_name(name)} for name in world.names}
+    running = world.begin({"operation": "adopt", "functions": named}).run_to("Commit")
+    told(world.begin({"service": "billing", **deploy_of("live-b", world.wishes("theirs", "b"))}).run())
+    told(running.run(), "FunctionOwnedElsewhere")
+    ask(world, "adopt", stage=None, functions={"a": named["a"]})
+    ask(world, "adopt", stage=None, outcome="unchanged")
+    told(world.begin({"operation": "clone", "stage": "qa", "from": {"stage": "live"}}).run())
+    world.fake.alias(lambda_name("a"), "old", "1")
+    ask(world, "adopt", stage="old")
+    (recovery,) = world.notice(_die(world, {"operation": "adopt"}, "Plan").name)
+    told(recovery, "Internal")
+    world.fake.alias(lambda_name("a"), "older", "1")
+    told(_noticed(world, {"operation": "adopt"}, "Commit"))
 
 
 # Code and configuration.
@@ -293,6 +317,7 @@ def die_before_there_is_a_plan(world: RecordedWorld) -> None:
 
 @story("one two three")
 def sweep_what_nothing_needs(world: RecordedWorld) -> None:
+    world.owned_by(world.stacks.put("orders-app"), *world.names)
     told(world.deploy("prod", world.wishes("four", "a")))
     _long_after(world)
     for mode in ("report", "delete"):
@@ -323,6 +348,7 @@ def fail_to_sweep(world: RecordedWorld) -> None:
 
 @story("one two")
 def tear_a_stage_and_the_service_down(world: RecordedWorld) -> None:
+    world.owned_by(world.stacks.put("orders-app"), *world.names)
     deployed(world, "three", stage="qa")
     ask(world, "teardown", stage="qa")
     ask(world, "teardown", stage=None, confirm="wrong", outcome="ConfirmationRequired")
@@ -334,6 +360,29 @@ def tear_a_stage_and_the_service_down(world: RecordedWorld) -> None:
 def fail_to_tear_down(world: RecordedWorld) -> None:
     world.fake.fail("DeleteAlias", error=_DENIED, times=None, where=of("b"))
     told(world.begin({"operation": "teardown", "stage": "prod"}).run(), "NeedsAttention")
+
+
+# The custom resource of other templates.
+
+
+@story("one two three")
+def sweep_for_a_template(world: RecordedWorld) -> None:
+    """Functions of a service and of none; a second request beside a rollback under way."""
+    _long_after(world)
+    world.create("d")
+    for body in (b"1", b"2", b"3"):
+        world.fake.publish(lambda_name("d"), body)
+    running = world.begin({"operation": "rollback", "stage": "prod"}).run_to("Move")
+    swept(world.template_sends("Update", Service="orders"), "Locked")
+    told(running.run())
+    swept(world.template_sends("Update", FunctionNames=["orders-d", "orders-a"], Keep="1"))
+    swept(world.template_sends("Delete", Service="orders"))
+
+
+def swept(answer: Answer, word: str = "Swept") -> None:
+    """The sweep for a template ended as the story wants it to."""
+    if answer.word != word:
+        raise AssertionError(f"a sweep for a template ended {answer.word}, not {word}: {answer.detail}")
 
 
 # Executions that die.

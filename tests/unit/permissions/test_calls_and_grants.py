@@ -103,8 +103,9 @@ def test_nor_can_they_with_the_default_parameters(stack: Stack) -> None:
     assert holders(grants(Stack(stack.template)), "lambda:DeleteFunction", FUNCTION) == set()
 
 
-def test_only_a_teardown_and_a_sweep_can_delete_versions(granted: list[Grant]) -> None:
-    assert holders(granted, "lambda:DeleteFunction", f"{FUNCTION}:3") == {"TearDownRole", "CollectRole"}
+def test_only_teardowns_and_sweeps_can_delete_versions(granted: list[Grant]) -> None:
+    deleting = {"TearDownRole", "CollectRole", "OrphanedVersionsRole"}
+    assert holders(granted, "lambda:DeleteFunction", f"{FUNCTION}:3") == deleting
 
 
 def test_what_iam_cannot_keep_from_latest_the_type_of_a_version_does(granted: list[Grant]) -> None:

@@ -5,7 +5,7 @@ holds one idea and says which of AWS's answers it is written from. It must not k
 
 Closed here, for every path of the product and of its tests: Lambda's versions, aliases, revisions, preconditions,
 policies, pages, in-progress windows, weighted routing, handler errors, logs' names and IAM; Step Functions' names,
-stopping, time-outs, payload limit, throttled tasks and definitions.
+stopping, time-outs, payload limit, throttled tasks and definitions; CloudFormation's stacks by a resource's physical id.
 
 Deliberately not closed, because nothing of the product meets them. The first ones are strict expected failures of the
 contract suite (`wrong_on`), each with its reason:
@@ -70,6 +70,7 @@ def install(settings: Settings) -> None:
         s3_rules,
         secure_transport,
         shared_code,
+        stack_resources,
         stepfunctions_definitions,
         stepfunctions_executions,
         stepfunctions_lambda,
@@ -79,6 +80,8 @@ def install(settings: Settings) -> None:
 
     secure_transport.install(app)
     custom_resources.install(import_module("ministack.services.cloudformation.custom_resource"))
+    cloudformation = import_module("ministack.services.cloudformation")
+    stack_resources.install(cloudformation, import_module("ministack.services.cloudformation.helpers"))
     s3_rules.install(import_module("ministack.services.s3"), iam_evaluator, import_module("ministack.core.router"))
     door = Door()
     if settings.throttle:
