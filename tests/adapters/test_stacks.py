@@ -112,7 +112,7 @@ def test_in_one_batch_of_work_each_stack_is_looked_at_once(stacks: Stacks, forma
     nested = [formation.put(f"all-{name}", root=root).stack_id for name in ("a", "b")]
     looks = StackLooks(stacks)
 
-    seen = [looks.with_root(stack_id) for stack_id in (*nested, *nested)]
+    seen = [looks.with_outer(stack_id) for stack_id in (*nested, *nested)]
 
     assert [[stack.name for stack in each] for each in seen if not isinstance(each, Unreadable)] == [
         ["all-a", "all"],
@@ -130,7 +130,7 @@ def test_a_root_that_cannot_be_read_is_said(stacks: Stacks, formation: FakeCloud
 
     formation.before = before
 
-    assert isinstance(StackLooks(stacks).with_root(nested), Unreadable)
+    assert isinstance(StackLooks(stacks).with_outer(nested), Unreadable)
 
 
 @pytest.mark.usefixtures("environment")

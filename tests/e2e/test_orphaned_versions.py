@@ -101,7 +101,7 @@ def shop(plane: ControlPlane) -> Shop:
 
 
 def test_each_release_deletes_what_the_one_before_it_displaced(shop: Shop) -> None:
-    assert shop.seen[:3] == [("1", "1"), ("12", "12"), ("23", "23")]
+    assert shop.seen[:3] == [("1", "1"), ("12", "12"), ("23", "23")], shop.outputs
     assert shop.outputs[0] == {"Deleted": "0", "Kept": "2", "Result": "Swept: 0 deleted"}
     assert shop.outputs[2] == {"Deleted": "2", "Kept": "4", "Result": "Swept: 2 deleted"}
     assert shop.answer == {"function": "orders", "release": "r3", "version": "3"}

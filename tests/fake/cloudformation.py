@@ -79,9 +79,16 @@ class FakeCloudFormation:
     def list_stack_resources(self, **request: Any) -> Mapping[str, Any]:
         self._note("ListStackResources", request)
         wanted, start = request["StackName"], int(request.get("NextToken", "0"))
-        (stack,) = [stack for stack in self.stacks.values() if wanted in (stack.name, stack.stack_id)]
+        there = [stack for stack in self.stacks.values() if wanted in (stack.name, stack.stack_id)]
+        if not there:
+            raise _validation("ListStackResources", f"Stack with id {wanted} does not exist")
+        (stack,) = there
         listed = [
-            {"LogicalResourceId": logical, "PhysicalResourceId": physical, "ResourceStatus": "UPDATE_COMPLETE"}
+            {
+                "LogicalResourceId": logical,
+                "PhysicalResourceId": physical,
+                "ResourceStatus": stack.left.get(physical, "UPDATE_COMPLETE"),
+            }
             for logical, physical in stack.resources.items()
         ]
         more = {"NextToken": str(start + _PAGE)} if len(listed) > start + _PAGE else {}

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
@@ -132,7 +132,7 @@ class FakeLambda:
         """A real boto3 client of this fake. Without a `config` it retries nothing."""
         client: LambdaClient = client_of("lambda", self.region, config, self._answer)
         self._model = client.meta.service_model
-        _fakes[client] = self
+        _fakes[client] = ref(self)
         return client
 
     def _answer(self, operation: OperationModel, request: AWSPreparedRequest) -> AWSResponse:
@@ -366,13 +366,16 @@ class FakeLambda:
             return snapshot
 
 
-#: The fake behind each client, for tests that are handed a client of whichever double it is.
-_fakes: WeakKeyDictionary[LambdaClient, FakeLambda] = WeakKeyDictionary()
+#: The fake behind each client, for tests that are handed a client of whichever double it is. The client holds its fake; a fake
+#: whose objects or hooks know the client must not be held here as well, or neither would ever go.
+_fakes: WeakKeyDictionary[LambdaClient, ref[FakeLambda]] = WeakKeyDictionary()
 
 
 def fake_of(client: LambdaClient) -> FakeLambda:
     """The fake that a client is of."""
-    return _fakes[client]
+    fake = _fakes[client]()
+    assert fake is not None, "what answers a client lives as long as the client"
+    return fake
 
 
 def _snapshot(function: Function, revisions: bool) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import boto3
@@ -82,8 +82,17 @@ class Stacks:
             return Absent() if _does_not_exist(error) else Unreadable(f"the stack of {physical_id}", spelled(error))
         except BotoCoreError as error:
             return Unreadable(f"the stack of {physical_id}", spelled(error))
-        kept = [each for each in listed if each["ResourceStatus"] not in ("DELETE_COMPLETE", "DELETE_SKIPPED")]
-        return {str(each["PhysicalResourceId"]): str(each["StackName"]) for each in kept if each.get("PhysicalResourceId")}
+        return {str(each["PhysicalResourceId"]): str(each["StackName"]) for each in _kept(listed)}
+
+    def resources_of(self, stack_id: str) -> Mapping[str, str] | Unreadable:
+        """What a stack has by now: the logical id of each resource by its physical id. None of what it let go of."""
+        try:
+            listed = self._all_of(stack_id, stack_id)
+        except ClientError as error:
+            return {} if _does_not_exist(error) else Unreadable(f"the resources of stack {stack_id}", spelled(error))
+        except BotoCoreError as error:
+            return Unreadable(f"the resources of stack {stack_id}", spelled(error))
+        return {str(each["PhysicalResourceId"]): str(each["LogicalResourceId"]) for each in _kept(listed)}
 
     def _all_of(self, stack_id: str, name: str) -> list[dict[str, Any]]:
         """Every resource of a stack, all pages of 100."""
@@ -113,25 +122,31 @@ class StackLooks:
         self._seen: dict[str, StackSeen | Absent | Unreadable] = {}
         self._looking = threading.Lock()
 
-    def with_root(self, stack_id: str) -> list[StackSeen] | Unreadable:
-        """The stack, and the outermost one that it is nested in; none of it if it is gone."""
-        found = self._look(stack_id)
-        if isinstance(found, Unreadable):
-            return found
-        if isinstance(found, Absent):
-            return []
-        if found.root_id == found.stack_id:
-            return [found]
-        root = self._look(found.root_id)
-        if isinstance(root, Unreadable):
-            return root
-        return [found] if isinstance(root, Absent) else [found, root]
+    def with_outer(self, stack_id: str) -> list[StackSeen] | Unreadable:
+        """The stack, and all that it is nested in; none of it if it is gone."""
+        found: list[StackSeen] = []
+        ahead: str | None = stack_id
+        while ahead is not None and all(each.stack_id != ahead for each in found):
+            seen = self._look(ahead)
+            if isinstance(seen, Unreadable):
+                return seen
+            if isinstance(seen, Absent):
+                break
+            found.append(seen)
+            ahead = seen.parent_id
+        return found
 
     def _look(self, stack_id: str) -> StackSeen | Absent | Unreadable:
         with self._looking:
             if stack_id not in self._seen:
                 self._seen[stack_id] = self._stacks.look(stack_id)
             return self._seen[stack_id]
+
+
+def _kept(listed: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The resources that exist, and that their stack did not let go of."""
+    gone = ("DELETE_COMPLETE", "DELETE_SKIPPED")
+    return [each for each in listed if each["ResourceStatus"] not in gone and each.get("PhysicalResourceId")]
 
 
 def _does_not_exist(error: ClientError) -> bool:

@@ -23,7 +23,7 @@ from stagekeeper.domain.adoption import (
 )
 from stagekeeper.domain.aliases import Problem, owned_elsewhere, refusal, unreadable
 from stagekeeper.domain.deploy import called_unqualified, stage_moved, unsettled
-from stagekeeper.domain.facts import StageFacts, Unreadable
+from stagekeeper.domain.facts import Absent, StageFacts, Unreadable
 from stagekeeper.domain.ledger import pushed
 from stagekeeper.domain.model import (
     MAX_FUNCTIONS,
@@ -161,6 +161,7 @@ def plan_adopt(wish: AdoptWish, facts: AdoptFacts) -> AdoptPlan | Unchanged | Re
     warnings += [f"function {name} ({arn}) exists no more" for arn, name in sorted(facts.gone.items())]
     warnings += [_left_alone(facts, name, usable) for name in left_alone if _is_out_of_order(facts, name, usable)]
     warnings += [_no_alias_left(stage) for stage in lost]
+    warnings += [_shared(facts, stage, usable) for stage in stages if _strays(facts, stage, usable)]
     warnings += _unknown_past(stages)
     warnings += _strangers(facts.functions)
     joins = {f.arn: Join(None, Claim(wish.service, f.function)) for f in facts.functions if f.arn not in facts.claims}
@@ -392,6 +393,23 @@ def _no_alias_left(stage: AdoptedStage) -> str:
     return (
         f"no function has alias {stage.name} any more, which stack {stage.was_observed} had: stage {stage.name} is an ordinary "
         "one now. Tear it down, or deploy to it with on_drift: overwrite, which makes its aliases again"
+    )
+
+
+def _strays(facts: AdoptFacts, stage: AdoptedStage, usable: Mapping[StageName, Sequence[FoundFunction]]) -> list[LogicalName]:
+    """The functions on which an observed stage's alias is of no stack."""
+    if stage.observed is None:
+        return []
+    having = usable.get(stage.name, ())
+    return [found.function for found in having if isinstance(facts.owners[found.arn, stage.name], Absent)]
+
+
+def _shared(facts: AdoptFacts, stage: AdoptedStage, usable: Mapping[StageName, Sequence[FoundFunction]]) -> str:
+    strays = _strays(facts, stage, usable)
+    where = ", ".join(strays[:_NAMED]) + _and_more(len(strays) - _NAMED)
+    return (
+        f"stage {stage.name} is observed as a whole, since stack {stage.observed} owns its alias on some functions; that of "
+        f"function {where} belongs to no stack, and is not moved either"
     )
 
 

@@ -27,8 +27,9 @@ from stagekeeper.domain.plan import Change, Join
 
 #: A transaction has 100 writes: two for each stage, and some for the operation and its lock.
 MAX_STAGES = 45
-#: A transaction has 4 MB: an alias takes at most 400 bytes of its stage's item.
-MAX_ALIASES = 8_000
+#: CloudFormation is asked five times a second whose an alias is, in a worker of 15 minutes. (A transaction has 4 MB, of which an
+#: alias takes at most 400 bytes.)
+MAX_ALIASES = 3_000
 Place = tuple[FunctionArn, VersionNumber]
 
 

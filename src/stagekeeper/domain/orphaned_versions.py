@@ -11,11 +11,13 @@ from stagekeeper.domain.orphans import SweepSettings
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Sweep these functions, or all of a service. ``delete`` False only looks."""
+    """Sweep these functions, or all of a service. ``delete`` False only looks; ``leaving``: the custom resource goes, so its
+    stack will not go back to any version of it."""
 
     functions: tuple[FunctionArn, ...] | ServiceName
     settings: SweepSettings
     delete: bool
+    leaving: bool = False
 
 
 class Word(StrEnum):
@@ -43,9 +45,15 @@ class Outcome:
 def settings_for(stack: SweepSettings, keep: int | None, *, leaving: bool) -> SweepSettings:
     """The settings of a sweep on behalf of a template, whose owner asked: versions of strangers count, and nobody waits.
 
+    A rollback can be undone all the same as long as the stack's own settings say.
+
     The newest unneeded version stays as long as the template does (``leaving``: it goes): its stack may yet roll back to it.
     """
     wanted = stack.keep if keep is None else keep
     return SweepSettings(
-        keep=0 if leaving else max(wanted, 1), rollback_depth=stack.rollback_depth, grace_seconds=0, strangers=True
+        keep=0 if leaving else max(wanted, 1),
+        rollback_depth=stack.rollback_depth,
+        grace_seconds=0,
+        strangers=True,
+        popped_seconds=stack.grace_seconds,
     )

@@ -31,12 +31,15 @@ from stagekeeper.domain.reach import NEWEST_RELEASES, ServiceIndex, check_time, 
 _NAMED = 3
 
 NOT_OURS = "not published by Stagekeeper"
+#: The root by which the caller itself holds a version.
+TOLD = "told"
 
 
 @dataclass(frozen=True, slots=True)
 class SweepSettings:
     """How much stays: the ``keep`` newest unneeded versions of a function, what is within ``rollback_depth`` steps on a way
     back, and what was displaced less than ``grace_seconds`` ago. ``strangers``: versions somebody else published count, too.
+    ``popped_seconds``: how long what a rollback took off a way back stays, if not for the grace period.
 
     Raises ValueError on everything that is no number of at least 0, so that no bad setting ever deletes anything.
     """
@@ -45,14 +48,20 @@ class SweepSettings:
     rollback_depth: int
     grace_seconds: float
     strangers: bool = False
+    popped_seconds: float | None = None
+
+    @property
+    def popped_grace(self) -> float:
+        """How long (seconds) a rollback can be undone."""
+        return self.grace_seconds if self.popped_seconds is None else self.popped_seconds
 
     def __post_init__(self) -> None:
         for name, given in (("keep", self.keep), ("rollback_depth", self.rollback_depth)):
             if type(given) is not int or given < 0:  # a bool is an int, too
                 raise ValueError(f"{name} is {given!r}, not a whole number of at least 0")
-        grace = self.grace_seconds
-        if type(grace) not in (int, float) or not math.isfinite(grace) or grace < 0:
-            raise ValueError(f"grace_seconds is {grace!r}, not a number of at least 0")
+        for name, grace in (("grace_seconds", self.grace_seconds), ("popped_seconds", self.popped_grace)):
+            if type(grace) not in (int, float) or not math.isfinite(grace) or grace < 0:
+                raise ValueError(f"{name} is {grace!r}, not a number of at least 0")
         if type(self.strangers) is not bool:
             raise ValueError(f"strangers is {self.strangers!r}, neither True nor False")
 
@@ -82,6 +91,7 @@ class FunctionFacts:
     ``aliases``: the names of all aliases that point at a version by target, ``weighted`` by routing weight, whoever made them.
     ``hanging``: what hangs on a version, in words: event source mappings, permissions, provisioned concurrency. (A function URL
     hangs on an alias or on $LATEST, never on a version.) ``stacks``: those that own the function, with those they are nested in.
+    ``held``: what else the caller knows to hold a version, as a reason.
     """
 
     function: LogicalName
@@ -91,6 +101,7 @@ class FunctionFacts:
     hanging: Mapping[VersionNumber, Sequence[str]]
     weighted: Mapping[VersionNumber, Sequence[str]] = field(default_factory=dict)
     stacks: Sequence[StackSeen] = ()
+    held: Mapping[VersionNumber, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +131,15 @@ def orphans(function: FunctionFacts, service: ServiceIndex, settings: SweepSetti
     """A sweep: a verdict for every version of the function, oldest first. ``now`` in epoch seconds."""
     check_time(now)
     reasons: dict[VersionNumber, str | None] = {}
+    spare: list[VersionNumber] = []
     for found in function.versions:
         asked = Asked(found, function, service, settings, now)
-        reasons[found.version] = next((reason for root in ROOTS.values() if (reason := root(asked)) is not None), None)
-    unneeded = sorted((version for version, reason in reasons.items() if reason is None), reverse=True)
-    spared = set(unneeded[: settings.keep])
+        holding = ((name, reason) for name, root in ROOTS.items() if (reason := root(asked)) is not None)
+        name, reasons[found.version] = next(holding, (None, None))
+        # What only its caller holds counts among the newest that are left: it is one of them.
+        if name in (None, TOLD):
+            spare.append(found.version)
+    spared = set(sorted(spare, reverse=True)[: settings.keep])
     newest = "the newest unneeded version" if settings.keep == 1 else f"among the newest {settings.keep} unneeded versions"
     verdicts: list[Verdict] = []
     for found in _oldest_first(function):
@@ -171,7 +186,10 @@ def orphans_of_service(
     own_stages: AbstractSet[StageName],
     in_flight: Mapping[tuple[FunctionArn, VersionNumber], OperationId],
 ) -> list[Verdict]:
-    """A teardown of the whole service: every version of ours goes, unless somebody else's alias or trigger holds it."""
+    """A teardown of the whole service: every version of ours goes, unless somebody else's alias or trigger holds it.
+
+    Not a stack that moves: what it published is no version of ours, and the service would be left in pieces.
+    """
     verdicts: list[Verdict] = []
     for found in _oldest_first(function):
         held = _held_on_aws(found, function, but=own_stages) or _in_flight(found, function, in_flight)
@@ -245,9 +263,9 @@ def _popped(numbers: Sequence[ReleaseNumber], service: ServiceIndex, settings: S
     for number in numbers:
         if number in service.popped:
             at, stage = service.popped[number]
-            if not _is_over(at, settings, now):
+            if now - at < settings.popped_grace:
                 what = f"popped from stage {stage}'s way back"
-                return f"{_ago(what, at, now)}; kept for {_span(settings.grace_seconds)}"
+                return f"{_ago(what, at, now)}; kept for {_span(settings.popped_grace)}"
     return None
 
 
@@ -316,6 +334,8 @@ ROOTS: Mapping[str, Callable[[Asked], str | None]] = {
     "release not on record": _unclear,
     "stack": lambda asked: _by_a_stack(asked.function),
     "grace": _within_grace,
+    # The last, so that it is the reason only where nothing else is.
+    TOLD: lambda asked: asked.function.held.get(asked.found.version),
 }
 
 

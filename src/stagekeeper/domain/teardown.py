@@ -146,7 +146,7 @@ def deleted_with(going: Sequence[Stage]) -> list[Stage]:
 
 
 def _stays(stage: Stage) -> str:
-    return f"the aliases {stage.name} stay, and hold their versions: they belong to stack {stage.observed}"
+    return f"the aliases {stage.name} stay, and hold their versions: stack {stage.observed} owns them, or one of them at least"
 
 
 def _in_use(stage: StageName, arn: FunctionArn, users: tuple[str, ...]) -> Problem:

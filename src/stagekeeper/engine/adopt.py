@@ -14,7 +14,7 @@ from stagekeeper.aws.errors import CallFailed, NotThere
 from stagekeeper.aws.journal import ClaimLost, Superseded
 from stagekeeper.aws.lambda_api import VersionListed
 from stagekeeper.domain.adopt import admit_adopt, plan_adopt, stage_contents, usable_aliases
-from stagekeeper.domain.adoption import AdoptedStage, AdoptFacts, AdoptPlan, AdoptWish, FoundFunction, Place
+from stagekeeper.domain.adoption import MAX_ALIASES, AdoptedStage, AdoptFacts, AdoptPlan, AdoptWish, FoundFunction, Place
 from stagekeeper.domain.converge import AliasSeen
 from stagekeeper.domain.facts import Absent, OutOfReach, StageFacts, Unreadable, Unsettled
 from stagekeeper.domain.model import (
@@ -132,6 +132,9 @@ def _owners(
     """The stack of each alias, whose physical id is its ARN. CloudFormation is asked a few times a second, so one answer serves
     for everything that the stack has."""
     owners: dict[tuple[FunctionArn, StageName], str | Absent | Unreadable] = {}
+    if len(aliases) > MAX_ALIASES:
+        why = f"at most {MAX_ALIASES} can be asked for in one go; name some of them with stages, then the others"
+        return dict.fromkeys(aliases, Unreadable(f"whose {len(aliases)} aliases are", why))
     known: dict[str, str] = {}
     for arn, name in aliases:
         alias = f"{arn}:{name}"

@@ -18,7 +18,7 @@ from stagekeeper.aws.lambda_api import LambdaApi
 from stagekeeper.aws.table import MalformedItem
 from stagekeeper.domain.facts import Absent, StackSeen, Unreadable
 from stagekeeper.domain.lock import COLLECT, LEASE, Entry, GaveUp, Granted
-from stagekeeper.domain.model import FunctionArn, LogicalName, OperationId, ServiceName
+from stagekeeper.domain.model import FunctionArn, LogicalName, OperationId, ServiceName, VersionNumber
 from stagekeeper.domain.operation import Phase, seconds_until_calls_ended
 from stagekeeper.domain.orphaned_versions import Outcome, Wish, Word
 from stagekeeper.domain.orphans import FunctionFacts, Verdict, orphans
@@ -108,7 +108,8 @@ def sweep_for_template(
 @dataclass(slots=True)
 class _Sweep:
     """``judged`` is what is known of every version, ``ahead`` what is still to be deleted, ``unsure`` the versions whose deletion
-    was asked for and not answered, ``unread`` how many there was no time to look at in full."""
+    was asked for and not answered, ``unread`` how many there was no time to look at in full. ``missing`` are functions that are
+    not there, ``listed`` what stacks have: the logical id of each resource by its physical id."""
 
     deps: Deps
     wish: Wish
@@ -121,6 +122,8 @@ class _Sweep:
     deleted: set[Place] = field(default_factory=set)
     unsure: set[Place] = field(default_factory=set)
     unread: int = 0
+    missing: list[FunctionArn] = field(default_factory=list)
+    listed: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def kept(self) -> int:
@@ -142,6 +145,9 @@ class _Sweep:
                 self._collect(group)
         ahead = sum(map(len, self.ahead.values()))
         told = f"{len(self.deleted)} deleted" if self.wish.delete else f"{ahead} would be deleted"
+        if self.missing and isinstance(self.wish.functions, tuple):
+            more = f" and {len(self.missing) - 3} more" if len(self.missing) > 3 else ""
+            told += f"; not there: {', '.join(arn.rpartition(':')[2] for arn in self.missing[:3])}{more}"
         left = self.unread + (ahead if self.wish.delete else 0)
         if left or unseen:
             return _Ends(Word.OUT_OF_TIME, f"{told}; {left} versions and {unseen} functions are left for the next sweep")
@@ -179,21 +185,28 @@ class _Sweep:
         for done, (arn, function) in enumerate(group.functions.items()):
             if self.deps.clock.now() > self.deadline - _FOR_DELETING:
                 return len(group.functions) - done
-            verdicts = self._looked_at(api, around, known, function, arn)
+            verdicts = self._looked_at(api, around, known, group.service, function, arn)
             self.judged |= {place(verdict): Judged(group.service, verdict) for verdict in verdicts}
             if removed := [verdict for verdict in verdicts if verdict.remove]:
                 self.ahead[arn] = removed
         return 0
 
     def _looked_at(
-        self, api: LambdaApi, around: Surroundings, known: ServiceIndex, function: LogicalName, arn: FunctionArn
+        self,
+        api: LambdaApi,
+        around: Surroundings,
+        known: ServiceIndex,
+        service: ServiceName | None,
+        function: LogicalName,
+        arn: FunctionArn,
     ) -> Sequence[Verdict]:
         facts = function_facts(self.deps, api, function, arn, around)
         if isinstance(facts, Absent):
+            self.missing.append(arn)
             return []
         if isinstance(facts, Unreadable):
             _unreadable(facts)
-        facts, now = self._amended(facts), self.deps.clock.now()
+        facts, now = self._amended(service, facts), self.deps.clock.now()
         # Policies are read of all that nothing else holds, the newest ones included: which of them are kept depends on it.
         bare = replace(self.wish.settings, keep=0)
         candidates = [verdict for verdict in orphans(facts, known, bare, now) if verdict.remove]
@@ -210,8 +223,28 @@ class _Sweep:
             return index(ServiceFacts((), (), (), {}))
         return index(on_record(self.deps, service, self.holder).facts)
 
-    def _amended(self, facts: FunctionFacts) -> FunctionFacts:
-        return without_own_progress(facts, self.own)
+    def _amended(self, service: ServiceName | None, facts: FunctionFacts) -> FunctionFacts:
+        """With what is known here and not by AWS's facts of the function alone."""
+        held: dict[VersionNumber, str] = {}
+        if service is None:
+            # The service that had the function may still have it on a way back: its own sweeps know.
+            on_record = [found.version for found in facts.versions if found.ours or found.content is not None]
+            held |= dict.fromkeys(on_record, "it is on record of a service that had the function, whose sweeps judge it")
+        if not self.wish.leaving:
+            for stack_id in {self.own.stack_id, *(stack.stack_id for stack in facts.stacks)}:
+                held |= self._listed(stack_id, facts)
+        return replace(without_own_progress(facts, self.own), held=held)
+
+    def _listed(self, stack_id: str, facts: FunctionFacts) -> dict[VersionNumber, str]:
+        """The versions that are a stack's resources: until its update has ended, it may go back to any of them."""
+        if stack_id not in self.listed:
+            resources = self.deps.stacks.resources_of(stack_id)
+            if isinstance(resources, Unreadable):
+                _unreadable(resources)
+            self.listed[stack_id] = resources
+        listed = self.listed[stack_id]
+        here = {found.version: listed.get(f"{facts.arn}:{found.version}") for found in facts.versions}
+        return {version: f"stack {stack_id.split('/')[1]} has it as {name}" for version, name in here.items() if name is not None}
 
     # Deleting, batch by batch.
 
@@ -275,7 +308,7 @@ class _Sweep:
             if begun and self.deps.clock.now() > until - _LOOK:
                 return
             mine = self.ahead[arn][:_AT_ONCE]
-            now = judged_anew(self.deps, api, around, known, self.wish.settings, mine, self._amended)
+            now = judged_anew(self.deps, api, around, known, self.wish.settings, mine, partial(self._amended, service))
             if isinstance(now, Unreadable):
                 raise _Later(f"{now.what}: {now.why}")
             still_mine = partial(self._check, service, lease, arn)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, assert_never
 
 from stagekeeper.domain import adoption, teardown
@@ -28,7 +28,8 @@ _MAX_TEXT = 500
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What became of every version that a sweep looked at. ``warnings``: services that were left out.
+    """What became of every version that a sweep looked at. ``warnings``: services that were left out. ``services`` says by
+    function whose it is, where the sweep was of all.
 
     ``before`` and ``after`` are how much code the account has; None where it was not asked (again).
     """
@@ -37,6 +38,7 @@ class Swept:
     warnings: tuple[str, ...] = ()
     before: CodeStored | None = None
     after: CodeStored | None = None
+    services: Mapping[FunctionArn, ServiceName] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,9 @@ def _whole(outcome: str, subject: Subject, decision: Decision, published: Mappin
     release, previous = _releases(subject, decision)
     lines = _lines(decision, published)
     verdicts = decision.verdicts if isinstance(decision, (TornDown, Swept)) else ()
-    deleted = [_entry(verdict) for verdict in verdicts if verdict.remove]
-    kept = [_entry(verdict) for verdict in verdicts if not verdict.remove]
+    services = decision.services if isinstance(decision, Swept) else {}
+    deleted = [_entry(verdict, services) for verdict in verdicts if verdict.remove]
+    kept = [_entry(verdict, services) for verdict in verdicts if not verdict.remove]
     return {
         "outcome": outcome,
         "operation_id": subject.operation_id,
@@ -214,11 +217,11 @@ def _adopted(subject: Subject, decision: Decision) -> dict[str, Any]:
     return {"stages": [{"stage": each.name, "release": each.release, "observed": each.observed} for each in stages]}
 
 
-def _entry(verdict: Verdict) -> dict[str, Any]:
-    """One version of a sweep; ``bytes`` is the size of its code."""
-    return _short(
-        {"function": verdict.function, "version": str(verdict.version), "reason": verdict.reason, "bytes": verdict.size}
-    )
+def _entry(verdict: Verdict, services: Mapping[FunctionArn, ServiceName]) -> dict[str, Any]:
+    """One version of a sweep; ``bytes`` is the size of its code, ``service`` whose it is where the sweep was of all."""
+    whose = {"service": services[verdict.arn]} if verdict.arn in services else {}
+    entry = {"function": verdict.function, "version": str(verdict.version), "reason": verdict.reason, "bytes": verdict.size}
+    return _short({**whose, **entry})
 
 
 def _cut(whole: Mapping[str, Any]) -> dict[str, Any]:

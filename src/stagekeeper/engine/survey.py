@@ -182,7 +182,7 @@ def _stacks(api: LambdaApi, arn: FunctionArn, looks: StackLooks) -> list[StackSe
     stack = api.stack_of(arn)
     if isinstance(stack, (Absent, Unreadable)):
         return stack
-    return [] if stack is None else looks.with_root(stack)
+    return [] if stack is None else looks.with_outer(stack)
 
 
 def with_policies(

@@ -46,6 +46,8 @@ _DELETE = 0.5
 _AT_ONCE = 8
 #: So many batches in a row that AWS throttles are too many.
 _THROTTLED_BATCHES = 10
+#: So often in a row, and after so long (seconds) each, a sweep that does not wait asks once more for a lock that it had before.
+_REFUSALS, _AFTER_REFUSAL = 12, 5.0
 #: How long (seconds) everybody else is let in between two batches.
 _PAUSE = 1
 
@@ -65,9 +67,10 @@ def looked_at(deps: Deps, operation_id: OperationId, request: SweepRequest, stac
     if isinstance(plan, Refusal):
         return plan
     until = deps.clock.now() + _DRY_RUN
-    surveyed = (_surveyed(deps, Survey(service), plan.settings, operation_id, until, until) for service in plan.ahead)
-    plan = replace(plan, surveys=tuple(surveyed), ahead=())
-    return _refused(plan, Progress(), request.service) or _swept(plan)
+    while plan.ahead and deps.clock.now() <= until:
+        done = _surveyed(deps, Survey(plan.ahead[0]), plan.settings, operation_id, until, until)
+        plan = replace(plan, surveys=(*plan.surveys, done), ahead=plan.ahead[1:])
+    return _refused(plan, Progress(), request.service) or _swept(plan, request.service)
 
 
 def survey_all(deps: Deps, carrier: Carrier, stack: SweepSettings, deadline: float) -> Step:
@@ -101,7 +104,7 @@ def survey_all(deps: Deps, carrier: Carrier, stack: SweepSettings, deadline: flo
     if refused is not None and not (request.delete and any(each.trouble is None for each in plan.surveys)):
         return _finished(deps, record, Status.REFUSED, failed(refused, record.operation_id), plan)
     if not request.delete:
-        end = ended(deps, subject_of(record), _swept(plan), {}, "planned")
+        end = ended(deps, subject_of(record), _swept(plan, request.service), {}, "planned")
         return _finished(deps, record, Status.UNCHANGED, end, plan)
     return resume(deps.journal.record_intent(record, bodies.put_plan(plan)))
 
@@ -172,7 +175,7 @@ def collect(deps: Deps, carrier: Carrier, deadline: float) -> Step:
             if waited is not None:
                 return waited
     record, progress = collector.record, collector.progress
-    report = ended(deps, subject_of(record), _swept(plan, progress, _stored(deps)), {})
+    report = ended(deps, subject_of(record), _swept(plan, record.service, progress, _stored(deps)), {})
     refused = _refused(plan, progress, record.service)
     if refused is not None:
         end = failed(_with_effects(refused, progress, report), record.operation_id)
@@ -211,10 +214,15 @@ class _Collector:
     progress: Progress
     api: LambdaApi
     throttled: int = 0
+    refused: int = 0
 
     def has_work(self, found: Survey) -> bool:
         given_up = any(service == found.service for service, _ in self.progress.troubles)
         return not given_up and (bool(to_delete(found.verdicts, self.progress)) or found.service not in self.progress.freed)
+
+    def _has_begun(self, found: Survey) -> bool:
+        mine = {place(verdict) for verdict in found.verdicts if verdict.remove}
+        return any(place(verdict) in mine for verdict in self.progress.done)
 
     def batch(self, found: Survey) -> Wait | None:
         """One batch under the service's lock; a Wait if others are in the way."""
@@ -226,11 +234,17 @@ class _Collector:
                 queue = self.deps.store.lock(found.service).queue
                 since = min((waiter.since for waiter in queue if waiter.operation_id == self.record.operation_id), default=now)
                 return Wait(seconds_until_next_ask(now - since))
+            case GaveUp(blockers=blockers) if self._has_begun(found) and self.refused < _REFUSALS:
+                # It stands aside between two batches, too: it never queues, but does not leave the rest for the next day.
+                self.refused += 1
+                self.deps.clock.sleep(_AFTER_REFUSAL)
+                return None
             case GaveUp(blockers=blockers):
                 dead = dead_among(self.deps, found.service, blockers[:LOOK_AT])
                 refusal = locked(self.record, found.service, blockers, dead)
                 self.progress = replace(self.progress, troubles=(*self.progress.troubles, (found.service, refusal)))
             case Granted():
+                self.refused = 0
                 if self.record.overlapped:
                     # A deletion of an earlier worker may still take effect: it must not fall behind this batch's look.
                     self.deps.clock.sleep(seconds_until_calls_ended(Phase.COLLECT))
@@ -364,18 +378,26 @@ def stopped(deps: Deps, record: OperationRecord, why: str) -> Step:
     return _finished(deps, record, Status.NEEDS_ATTENTION, end, bodies.sweep_plan_of(record), bodies.progress_of(record))
 
 
-def _swept(plan: SweepPlan, progress: Progress | None = None, now: CodeStored | Unreadable | None = None) -> Swept:
-    """Without ``progress`` what a sweep would do, else what became of it."""
+def _swept(
+    plan: SweepPlan,
+    only: ServiceName | None,
+    progress: Progress | None = None,
+    now: CodeStored | Unreadable | None = None,
+) -> Swept:
+    """Without ``progress`` what a sweep would do, else what became of it. ``only``: the one service that it was of."""
     # A function that two services once had, and that nobody has now, is looked at for both.
     verdicts = list({place(verdict): verdict for each in plan.surveys for verdict in each.verdicts}.values())
     became = tuple(verdicts if progress is None else outcome(verdicts, progress))
     warnings = [
         f"service {service} was left out: {refusal.message}" for service, refusal in _left_out(plan, progress or Progress())
     ]
+    seen = [f"only {each}" for each in plan.surveys if not each.is_whole] + [f"nothing of service {name}" for name in plan.ahead]
+    warnings += [f"{what} was looked at, since a dry run has one go: mode report goes on to the end" for what in seen]
     if isinstance(now, Unreadable):
         warnings.append(f"how much code is stored by now could not be read ({now.what}): {now.why}")
         now = None
-    return Swept(became, tuple(warnings), plan.stored, now)
+    whose = {verdict.arn: each.service for each in plan.surveys for verdict in each.verdicts}
+    return Swept(became, tuple(warnings), plan.stored, now, whose if only is None else {})
 
 
 def _troubles(plan: SweepPlan, progress: Progress) -> list[tuple[ServiceName, Refusal]]:

@@ -75,9 +75,9 @@ def wish_of(raw: object, here: str, stack: SweepSettings, *, leaving: bool) -> W
         raise Malformed("give either FunctionNames or Service")
     settings = settings_for(stack, int(given.keep) if given.keep else None, leaving=leaving)
     if given.service:
-        return Wish(ServiceName(given.service), settings, given.mode == "delete")
+        return Wish(ServiceName(given.service), settings, given.mode == "delete", leaving)
     arns = dict.fromkeys(_arn(name, number, here) for number, name in enumerate(given.function_names))
-    return Wish(tuple(arns), settings, given.mode == "delete")
+    return Wish(tuple(arns), settings, given.mode == "delete", leaving)
 
 
 def _arn(name: str, number: int, here: str) -> FunctionArn:

@@ -90,6 +90,7 @@ class Case:
     in_flight: Mapping[tuple[FunctionArn, VersionNumber], OperationId] = field(default_factory=dict)
     weighted: Mapping[int, Sequence[str]] = field(default_factory=dict)
     stacks: Sequence[StackSeen] = ()
+    held: Mapping[int, str] = field(default_factory=dict)
     settings: SweepSettings = SETTINGS
 
     def function(self) -> FunctionFacts:
@@ -101,6 +102,7 @@ class Case:
             {version(number): words for number, words in self.hanging.items()},
             {version(number): names for number, names in self.weighted.items()},
             self.stacks,
+            {version(number): reason for number, reason in self.held.items()},
         )
 
     def service(self) -> ServiceFacts:

@@ -31,6 +31,7 @@ SCENES: Final[Mapping[str, Case]] = {
     "too little known": replace(BASE, versions=(found(1, "A", published=None), found(2, "B"))),
     "release not on record": replace(BASE, stages=(stage(2, 9, api=2),)),
     "stack": replace(BASE, stacks=(a_stack("UPDATE_IN_PROGRESS"),)),
+    "told": replace(BASE, held={1: "stack orders has it as ApiVersion1"}),
     "grace": replace(BASE, movements=(movement(1, None, 1, 50 * DAY), movement(2, 1, 2, 3 * HOUR))),
 }
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from stagekeeper.domain.lock import COLLECT, LEASE, Entry, Granted
+from stagekeeper.domain.model import OperationId, ServiceName
+
 from .conftest import Deployed
 from .execution import Execution
 from .faults import fail_after_the_others
@@ -185,3 +188,15 @@ def test_a_deploy_that_came_first_in_line_is_not_overtaken_by_asking_more_often(
     assert second.state == "Lock"
     first.step()
     assert first.state == "Plan"
+
+
+def test_a_waiter_leaves_alone_what_is_held_without_an_execution(world: World) -> None:
+    """The custom resource's Lambda has none that could be asked for; what it holds ends by itself."""
+    world.deploy("prod", world.wishes("one"))
+    now = world.clock.now()
+    lease = Entry(OperationId("shop.CleanUp.1"), LEASE, frozenset({COLLECT}), now, now + 20)
+    assert world.deps.journal.ask_for_lease(lease, ServiceName("orders")) == Granted()
+
+    world.begin(deploy_of("prod", world.wishes("two"))).run_to("Lock").step()
+
+    assert "shop.CleanUp.1" in world.held()

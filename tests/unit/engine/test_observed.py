@@ -165,7 +165,9 @@ def test_a_teardown_of_the_service_leaves_what_belongs_to_a_stack(observed: Worl
     done = ask(observed, "teardown", confirm=SERVICE)
 
     assert done.output is not None, done.cause
-    assert done.output["warnings"] == ["the aliases prod stay, and hold their versions: they belong to stack shop"]
+    assert done.output["warnings"] == [
+        "the aliases prod stay, and hold their versions: stack shop owns them, or one of them at least"
+    ]
     assert (observed.aliases("prod"), observed.aliases("dev")) == ({"a": "1", "b": "1"}, {})
     assert (observed.stage("prod"), observed.stage("dev")) == (None, None)
 
@@ -207,3 +209,13 @@ def test_versions_of_ours_that_a_stacks_alias_serves_survive_the_teardown_of_the
     assert done.output is not None, done.cause
     assert {entry["reason"] for entry in done.output["sweep"]["kept"]} == {"alias theirs points at it"}
     assert {name: list(two.fake.versions(lambda_name(name))) for name in "ab"} == {"a": ["1"], "b": ["1"]}
+
+
+def test_a_stage_that_a_stack_owns_in_part_is_observed_and_that_is_said(grown: World) -> None:
+    owned(grown, "shop", "prod", "a")
+
+    done = adopted(grown)
+
+    assert [each["observed"] for each in done["stages"] if each["stage"] == "prod"] == ["shop"]
+    (warning,) = [warning for warning in done["warnings"] if "observed as a whole" in warning]
+    assert "that of function b belongs to no stack" in warning

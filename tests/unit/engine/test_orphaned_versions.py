@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from stagekeeper.aws import items
 from stagekeeper.aws.table import Put
@@ -649,3 +651,94 @@ def test_the_settings_of_the_stack_bound_the_way_back(old: World) -> None:
 
 def test_time_is_what_a_lambda_of_fifteen_minutes_leaves() -> None:
     assert TIME == 900 - 60
+
+
+# What the stack that asks may go back to.
+
+
+def test_what_its_stack_still_has_stays_however_many_updates_failed_since(bare: World) -> None:
+    """The stack was on 1; updates that failed left 2 to 4 behind; this one moved live to 5. If it fails, live goes back to 1."""
+    template = Template(bare)
+    template.stack.resources |= {"ApiVersion1": f"{bare.arn('a')}:1", "ApiVersion5": f"{bare.arn('a')}:5"}
+
+    assert counts(template.sends(Keep="1")) == ("Swept", 2, 3)
+    assert versions(bare) == "145"
+
+
+def test_the_one_that_its_stack_has_just_made_is_the_newest_of_those_that_stay(bare: World) -> None:
+    """As in the example, where the alias moves onto it only afterwards."""
+    bare.fake.alias(lambda_name("a"), "live", "4")
+    template = Template(bare)
+    template.stack.resources |= {"ApiVersion4": f"{bare.arn('a')}:4", "ApiVersion5": f"{bare.arn('a')}:5"}
+
+    assert counts(template.sends(Keep="1")) == ("Swept", 3, 2)
+    assert versions(bare) == "45"
+
+
+def test_what_its_stack_let_go_of_does_not(bare: World) -> None:
+    template, released = Template(bare), f"{bare.arn('a')}:1"
+    template.stack.resources["ApiVersion1"] = released
+    template.stack.left[released] = "DELETE_SKIPPED"
+
+    template.sends(Keep="1")
+
+    assert versions(bare) == "45"
+
+
+def test_the_stack_that_owns_the_function_counts_as_well(bare: World) -> None:
+    bare.owned_by(bare.stacks.put("functions", ApiVersion1=f"{bare.arn('a')}:1"), "a")
+
+    Template(bare).sends(Keep="1")
+
+    assert versions(bare) == "145"
+
+
+def test_a_resource_that_goes_leaves_nothing_for_its_stack(bare: World) -> None:
+    template = Template(bare, "DELETE_IN_PROGRESS")
+    template.stack.resources["ApiVersion1"] = f"{bare.arn('a')}:1"
+
+    template.sends("Delete")
+
+    assert versions(bare) == "5"
+
+
+def test_what_its_stack_has_and_cannot_be_read_deletes_nothing(bare: World) -> None:
+    def before(operation: str, _: Mapping[str, Any]) -> None:
+        if operation == "ListStackResources":
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not authorized"}}, operation)
+
+    bare.stacks.before = before
+
+    assert counts(Template(bare).sends()) == ("Unreadable", 0, 0)
+    assert versions(bare) == "12345"
+
+
+# What a service may go back to.
+
+
+def test_a_function_that_its_service_gave_up_keeps_what_is_on_record(deployed: Deployed) -> None:
+    """A sweep with settings of its own let go of function b; the way back reaches its version all the same."""
+    world = deployed("ab", "one")
+    assert world.deploy("prod", world.wishes("two", "a")).outcome == "succeeded"
+    world.clock.sleep(30 * 24 * 3600)
+    world.sweeping = replace(STACK, rollback_depth=0, grace_seconds=0)
+    assert world.begin({"operation": "sweep", "mode": "delete", "keep": 9}).run().outcome == "succeeded"
+    assert world.claimed() == ["a"]
+
+    Template(world, "DELETE_IN_PROGRESS").sends("Delete", FunctionNames=[world.arn("b")])
+
+    assert world.rollback().outcome == "succeeded"
+
+
+def test_what_a_rollback_took_off_the_way_back_stays_for_the_stacks_grace_period(old: World) -> None:
+    assert old.rollback(to={"steps": 3}).outcome == "succeeded"
+
+    Template(old, "DELETE_IN_PROGRESS").sends("Delete")
+
+    assert old.begin({"operation": "reset", "stage": "prod", "to": {"release": 5}}).run().outcome == "succeeded"
+
+
+def test_a_function_that_is_not_there_is_named(bare: World) -> None:
+    answer = Template(bare).sends(FunctionNames=[bare.arn("a"), "typo"])
+
+    assert answer.detail.endswith("; not there: typo")

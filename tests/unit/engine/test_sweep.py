@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from stagekeeper.domain.model import ServiceName
+from stagekeeper.domain.lock import COLLECT, LEASE, Entry, Granted
+from stagekeeper.domain.model import OperationId, ServiceName
 from stagekeeper.domain.orphans import SweepSettings
 from stagekeeper.engine import survey
+from stagekeeper.engine import sweep as engine_sweep
 
 from .conftest import Deployed
 from .execution import Execution
@@ -597,6 +599,47 @@ def test_a_service_that_somebody_works_on_is_left_out_of_a_sweep_of_all(pair: Wo
     assert warning.startswith("service orders was left out: Waited 5 s for service orders: rollback")
     assert versions(pair) == {"a": ["1", "2", "3"], "b": ["3"]}
     assert (pair.told[-1].failures, pair.told[-1].left_out) == (0, 1)
+
+
+def test_a_sweep_of_all_says_of_every_version_whose_it_is(pair: World) -> None:
+    done, one = everything(pair, "report"), sweep(pair, "report")
+
+    assert done.output is not None
+    entries = [*done.output["sweep"]["deleted"], *done.output["sweep"]["kept"]]
+    assert {(entry["service"], entry["function"]) for entry in entries} == {("orders", "a"), ("billing", "b")}
+    assert one.output is not None
+    assert all("service" not in entry for entry in one.output["sweep"]["deleted"])
+
+
+def test_a_dry_run_that_had_no_time_for_all_says_so(old: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_sweep, "_DRY_RUN", 0.01)
+    monkeypatch.setattr(survey, "_SLICE", 1)
+
+    done = sweep(old, dry_run=True)
+
+    assert done.output is not None
+    (warning,) = done.output["warnings"]
+    assert warning.startswith("only 1 of 2 functions of service orders was looked at")
+
+
+def test_what_was_begun_is_gone_on_with_although_it_waits_for_nobody(old: World) -> None:
+    """Somebody is at work on the service after the first batch of a scheduled sweep: the rest is not left for the next day."""
+
+    def let_somebody_in(_: object) -> None:
+        old.clock.in_seconds(6.5, somebody)
+        old.clock.sleep(6)
+
+    def somebody() -> None:
+        now = old.moments.now
+        lease = Entry(OperationId("shop.CleanUp.1"), LEASE, frozenset({COLLECT}), now, now)
+        assert old.deps.journal.ask_for_lease(lease, ORDERS) == Granted()
+
+    old.fake.on("DeleteFunction", let_somebody_in, when="after", on_call=1)
+
+    done = sweep(old, keep=0, lock_wait_seconds=0)
+
+    assert done.outcome == "succeeded", done.cause
+    assert len(swept(done)) == 6
 
 
 # Two sweeps at the same time.
