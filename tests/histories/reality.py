@@ -7,28 +7,38 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.dynamo_type import Item as StoredItem
 from moto.dynamodb.models.table import Table
 
-from tests.unit.engine.execution import Execution
+from tests.fake.store import Version as PublishedVersion
 from tests.unit.engine.world import REGION, SERVICE, World, lambda_name
 
 #: What a version freezes, as far as these histories change it: the code's digest and the memory.
 Content = tuple[str, int]
 Item = dict[str, Any]
+#: A function, and a number of its versions.
+Version = tuple[str, int]
+#: An alias, and the function that has it.
+Place = tuple[str, str]
 
+#: Of an operation's record.
+_MILESTONES = ("status", "plan_key", "progress_key", "publishing_since", "committed_at", "ended_at")
 
-class Account(World):
-    """A world in which a stopped execution may have a worker that goes on."""
+#: Aliases that somebody makes by hand, of names that are no stage.
+FOREIGN = ("live", "canary")
 
-    def cut(self, execution: Execution) -> None:
-        """A stopped execution enters no state any more, whatever a worker of it still answered."""
-        execution._walk.state = None
+#: What somebody may hang on a version by hand, in words.
+MAPPING, PERMISSION, PROVISIONED = "an event source mapping", "a permission", "provisioned concurrency"
+#: Every kind of thing made by hand that holds a version.
+HOLDS = ("a foreign alias", "routing weights", MAPPING, PERMISSION, PROVISIONED)
 
 
 def code_digest(name: str, text: str) -> str:
@@ -38,20 +48,47 @@ def code_digest(name: str, text: str) -> str:
 
 @dataclass(frozen=True)
 class Aws:
-    """A snapshot. ``aliases``: (stage, function) -> version."""
+    """A snapshot. ``aliases``: what they point at; ``weights``: what they give some traffic to beside.
+
+    ``hanging`` is what hangs on a version by its number, ``users`` what hangs on an alias.
+    """
 
     latest: dict[str, Content]
     versions: dict[str, dict[int, Content]]
-    aliases: dict[tuple[str, str], int]
+    aliases: dict[Place, int]
+    weights: dict[Place, int]
+    hanging: dict[Version, set[str]]
+    users: dict[Place, set[str]]
 
     @classmethod
     def of(cls, world: World) -> Aws:
-        state = world.fake.state()
-        functions = {name: state[lambda_name(name)] for name in world.names}
+        store = world.fake.held()
+        functions = {name: store.functions[lambda_name(name)] for name in world.names}
+        aliases = {(alias.name, name): alias for name, each in functions.items() for alias in each.aliases.values()}
+        hanging: dict[Version, set[str]] = defaultdict(set)
+        users: dict[Place, set[str]] = defaultdict(set)
+
+        def note(name: str, qualifiers: Iterable[str], what: str) -> None:
+            for qualifier in qualifiers:
+                if qualifier.isdigit():
+                    hanging[name, int(qualifier)].add(what)
+                else:
+                    users[qualifier, name].add(what)
+
+        for name, function in functions.items():
+            note(name, function.policies, PERMISSION)
+            note(name, function.provisioned, PROVISIONED)
+        for uuid, mapping in store.mappings.items():
+            if uuid not in store.mappings_end:
+                function_name, qualifier = mapping["FunctionArn"].split(":")[6:]
+                note(function_name.removeprefix("orders-"), [qualifier], MAPPING)
         return cls(
-            {name: _content(each["latest"]) for name, each in functions.items()},
-            {name: {n: _content(v) for n, v in each["versions"].items()} for name, each in functions.items()},
-            {(alias, name): int(each["aliases"][alias][0]) for name, each in functions.items() for alias in each["aliases"]},
+            {name: _content(each.latest) for name, each in functions.items()},
+            {name: {number: _content(v) for number, v in sorted(each.versions.items())} for name, each in functions.items()},
+            {place: int(alias.version) for place, alias in aliases.items()},
+            {place: int(number) for place, alias in aliases.items() for number in alias.weights},
+            hanging,
+            users,
         )
 
     def content(self, name: str, version: int | None) -> Content | None:
@@ -61,9 +98,18 @@ class Aws:
         """The versions that have this content."""
         return [number for number, found in self.versions[name].items() if found == content]
 
+    def held_by(self, name: str, version: int, but: str | None = None) -> dict[str, str]:
+        """Everything on AWS that holds a version, by its kind. The alias ``but`` holds nothing."""
+        held: dict[str, str] = {what: f"{what} hangs on it" for what in self.hanging.get((name, version), ())}
+        for places, kind, does in ((self.aliases, None, "points at"), (self.weights, "routing weights", "gives weight to")):
+            for (alias, function), number in places.items():
+                if (function, number) == (name, version) and alias != but:
+                    held[kind or ("a foreign alias" if alias in FOREIGN else "a stage's alias")] = f"alias {alias} {does} it"
+        return held
 
-def _content(settings: dict[str, Any]) -> Content:
-    return settings["CodeSha256"], settings["MemorySize"]
+
+def _content(version: PublishedVersion) -> Content:
+    return version.settings["CodeSha256"], version.settings["MemorySize"]
 
 
 @dataclass(frozen=True)
@@ -77,8 +123,11 @@ class Record:
         return dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].get_table(self.world.table)
 
     def _get(self, partition: str, sort: str) -> Item | None:
-        found = self._table().get_item(DynamoType({"S": partition}), DynamoType({"S": sort}))
+        found = self._stored(partition, sort)
         return None if found is None else found.to_regular_json()
+
+    def _stored(self, partition: str, sort: str) -> StoredItem | None:
+        return self._table().get_item(DynamoType({"S": partition}), DynamoType({"S": sort}))
 
     def stage(self, name: str) -> Item | None:
         return self._get(f"SERVICE#{SERVICE}", f"STAGE#{name}")
@@ -88,6 +137,11 @@ class Record:
 
     def operation(self, name: str) -> Item | None:
         return self._get(f"OPERATION#{name}", "OPERATION")
+
+    def milestones(self, name: str) -> Mapping[str, Any]:
+        """How far an operation is: what of its record changes only when it gets on. Much quicker than all of it."""
+        found = self._stored(f"OPERATION#{name}", "OPERATION")
+        return {} if found is None else {key: found.attrs[key].value for key in _MILESTONES if key in found.attrs}
 
     def movement(self, stage: str, number: int) -> Item | None:
         return self._get(f"SERVICE#{SERVICE}", f"MOVEMENT#{stage}#{number:08d}")

@@ -7,15 +7,14 @@ Must not read anything: AWS's versions and aliases are handed in as a snapshot.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .reality import Aws, Content, code_digest
+from .reality import Aws, Content, Place, Version, code_digest
 
 #: Releases that no stage ever served are kept while they are among so many newest ones (design, section 6).
 NEWEST_RELEASES = 10
 
-Version = tuple[str, int]
 Request = Mapping[str, Any]
 
 
@@ -49,6 +48,7 @@ class Intent:
     """What a request ought to come to if nothing disturbs it: one of ``outcomes``.
 
     ``release`` None: the one of this content, whatever its number. ``dropped`` are functions whose aliases go at the end.
+    ``tries``: it finds out only midway that it cannot be done, and puts back what it moved by then.
     """
 
     outcomes: frozenset[str]
@@ -58,10 +58,15 @@ class Intent:
     way_back: tuple[int, ...] = ()
     popped: tuple[int, ...] = ()
     dropped: frozenset[str] = frozenset()
+    tries: bool = False
 
     @property
     def moves(self) -> bool:
         return "succeeded" in self.outcomes
+
+    @property
+    def acts(self) -> bool:
+        return self.moves or self.tries
 
 
 def _refused(*codes: str) -> Intent:
@@ -72,7 +77,9 @@ def _refused(*codes: str) -> Intent:
 class Story:
     """``aliases`` is what AWS ought to show, hand-made changes included. Times are epoch seconds, never later than the truth.
 
+    ``weights``, ``hanging`` and ``users`` are what somebody gave to an alias, or hung on a version or an alias, by hand.
     ``writers``: whose write of $LATEST's code, and of its configuration, is there now; None is nobody's who failed.
+    ``interrupted``: the deploys that were under way when a hand changed $LATEST.
     ``strangers`` are versions published by hand, ``doubtful`` those of them that an operation under way may take for its own.
     """
 
@@ -80,7 +87,10 @@ class Story:
     ledgers: dict[str, list[Line]] = field(default_factory=dict)
     releases: dict[int, Mapping[str, Content]] = field(default_factory=dict)
     last_release: int = 0
-    aliases: dict[tuple[str, str], int] = field(default_factory=dict)
+    aliases: dict[Place, int] = field(default_factory=dict)
+    weights: dict[Place, int] = field(default_factory=dict)
+    hanging: dict[Version, set[str]] = field(default_factory=dict)
+    users: dict[Place, set[str]] = field(default_factory=dict)
     strangers: set[Version] = field(default_factory=set)
     doubtful: set[Version] = field(default_factory=set)
     published_at: dict[Version, float] = field(default_factory=dict)
@@ -88,19 +98,22 @@ class Story:
     popped_at: dict[int, float] = field(default_factory=dict)
     writers: dict[str, dict[str, str | None]] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
+    interrupted: dict[str, set[str]] = field(default_factory=dict)
 
     # What a request ought to come to.
 
     def expect(self, request: Request, aws: Aws) -> Intent:
         match request["operation"]:
             case "deploy":
-                return self._deploy(request, aws)
+                intent = self._deploy(request, aws)
+                unclear = any("code" not in wish and self.may_be_left_over(f) for f, wish in request["functions"].items())
+                return replace(intent, outcomes=intent.outcomes | {"FunctionNotReady"}) if unclear else intent
             case "rollback":
                 return self._rollback(request, aws)
             case "reset" | "clone":
                 return self._reset_or_clone(request, aws)
             case "teardown":
-                return self._teardown(request)
+                return self._teardown(request, aws)
             case "configure":
                 return self._configure(request)
         raise AssertionError(f"{request['operation']} has no plan")
@@ -136,7 +149,8 @@ class Story:
         others = frozenset() if stage is None else frozenset(stage.serves) - set(content)
         dropped = frozenset() if request.get("partial") else others
         settled = stage is not None and not stage.mixed and not dropped and number is not None and stage.release == number
-        return Intent(self._whether_unchanged(name, settled, content, aws), name, content, number, way_back, dropped=dropped)
+        outcomes = self._whether_unchanged(name, settled, content, aws)
+        return self._past_weights(Intent(outcomes, name, content, number, way_back, dropped=dropped), request, aws)
 
     def _wanted(self, function: str, wish: Request, aws: Aws) -> Content:
         code, memory = aws.latest[function]
@@ -204,7 +218,19 @@ class Story:
         outcomes = self._whether_unchanged(name, settled, content, aws)
         if any(not self._ours(aws, f, part) for f, part in content.items()):
             outcomes |= {"VersionMissing"}  # nobody recorded the one that has the content by chance
-        return Intent(outcomes, name, content, number, way_back, popped)
+        return self._past_weights(Intent(outcomes, name, content, number, way_back, popped), request, aws)
+
+    def _past_weights(self, intent: Intent, request: Request, aws: Aws) -> Intent:
+        """Only who moves an alias sees its routing weights; they are drift then, and nothing before has shown them."""
+        assert intent.stage is not None
+        serves = self.stages[intent.stage].serves if intent.stage in self.stages else {}
+        weighted = [f for f in intent.content if f in serves and (intent.stage, f) in aws.weights]
+        moved = [f for f in weighted if aws.content(f, serves[f]) != intent.content[f]]
+        doubtful = [f for f in weighted if len(aws.having(f, intent.content[f])) > 1]
+        if request.get("on_drift") == "overwrite" or not (moved or doubtful):
+            return intent
+        before = intent.outcomes - {"succeeded", "unchanged"} if moved else intent.outcomes
+        return replace(intent, outcomes=before | {"Drifted"}, tries=True)
 
     def _alias_problems(self, name: str, content: Mapping[str, Content], request: Request, aws: Aws) -> set[str]:
         serves = self.stages[name].serves if name in self.stages else {}
@@ -222,7 +248,7 @@ class Story:
         twice = any(len(aws.having(f, part)) > 1 for f, part in content.items())
         return frozenset({"unchanged", "succeeded"} if twice else {"unchanged"})
 
-    def _teardown(self, request: Request) -> Intent:
+    def _teardown(self, request: Request, aws: Aws) -> Intent:
         stage = self.stages.get(request["stage"])
         if stage is None:
             return _refused("StageNotFound")
@@ -230,6 +256,8 @@ class Story:
             return _refused("StageMoved")
         if stage.protected and request.get("confirm") != request["stage"]:
             return _refused("StageProtected")
+        if "confirm" not in request and any(aws.users.get((request["stage"], f)) for f in stage.serves):
+            return _refused("StageInUse")
         return Intent(frozenset({"succeeded"}), request["stage"], dropped=frozenset(stage.serves))
 
     def _configure(self, request: Request) -> Intent:
@@ -247,15 +275,21 @@ class Story:
         """Whether $LATEST of the function holds what a failed deploy left there."""
         return not self.failed.isdisjoint(w for w in self.writers.get(function, {}).values() if w is not None)
 
+    def may_be_left_over(self, function: str) -> bool:
+        """Whether a failed deploy may take for its own what a hand put there while it was under way."""
+        return not self.failed.isdisjoint(self.interrupted.get(function, ()))
+
     # What needs a version.
 
-    def why_kept(self, function: str, version: int, aws: Aws, depth: int, grace: float, now: float) -> str | None:
-        """Why a sweep must not delete a version, but for ``keep``; None if nothing needs it."""
+    def why_kept(
+        self, function: str, version: int, aws: Aws, depth: int, grace: float, now: float, ignoring: str | None = None
+    ) -> str | None:
+        """Why a sweep must not delete a version, but for ``keep``; None if nothing needs it. Without the hold ``ignoring``."""
         content, place = aws.content(function, version), (function, version)
         containing = {n for n, release in self.releases.items() if release.get(function) == content}
-        aliases = [stage for (stage, f), found in aws.aliases.items() if (f, found) == place]
-        if aliases:
-            return f"alias {aliases[0]} points at it"
+        held = [why for kind, why in aws.held_by(function, version).items() if kind != ignoring]
+        if held:
+            return held[0]
         if place in self.strangers and place not in self.doubtful:
             return "it was published by hand"
         for name, stage in self.stages.items():
@@ -274,9 +308,9 @@ class Story:
         """Why the teardown of stage ``torn`` must not delete a version; None if only that stage ever reached it."""
         content, place = aws.content(function, version), (function, version)
         containing = {n for n, release in self.releases.items() if release.get(function) == content}
-        aliases = [stage for (stage, f), found in aws.aliases.items() if (f, found) == place and stage != torn]
-        if aliases:
-            return f"alias {aliases[0]} points at it"
+        held = list(aws.held_by(function, version, but=torn).values())
+        if held:
+            return held[0]
         if place in self.strangers and place not in self.doubtful:
             return "it was published by hand"
         for name, stage in self.stages.items():
