@@ -134,7 +134,7 @@ def test_the_event_of_a_custom_resource_is_as_cloudformation_sends_it_and_asks_f
 
     assert wish.delete
     assert wish.functions == (f"{here}shop-Orders-1a2b3c4d5e6f", f"{here}shop-Invoices-1a2b3c4d5e6f")
-    assert wish.settings == SweepSettings(1, 5, 0, strangers=True)
+    assert wish.settings == SweepSettings(1, 5, 0, strangers=True, popped_seconds=86_400)
     answer = json.loads(body_of(told, Answer("Swept", "2 deleted", 2, 4)))
     assert {key: answer[key] for key in ("StackId", "RequestId", "LogicalResourceId", "PhysicalResourceId")} == {
         key: told[key] for key in ("StackId", "RequestId", "LogicalResourceId", "PhysicalResourceId")
