@@ -63,7 +63,9 @@ class Stack:
     def events(self, logical_id: str) -> list[tuple[str, str]]:
         """What became of a resource, oldest first: statuses and reasons."""
         told = self._formation.describe_stack_events(StackName=self.name)["StackEvents"]
-        mine = sorted((each for each in told if each["LogicalResourceId"] == logical_id), key=lambda each: each["Timestamp"])
+        # CloudFormation tells the newest first, also of those of one moment.
+        mine = [each for each in reversed(told) if each["LogicalResourceId"] == logical_id]
+        mine.sort(key=lambda each: each["Timestamp"])
         return [(each["ResourceStatus"], each.get("ResourceStatusReason", "")) for each in mine]
 
 

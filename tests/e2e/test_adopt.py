@@ -255,7 +255,7 @@ def test_a_teardown_of_the_service_leaves_the_stacks_aliases(sam: SamService) ->
 
     done = sam.does("teardown", confirm=sam.name)
 
-    assert any(f"they belong to stack {sam.stack}" in warning for warning in done["warnings"])
+    assert any(f"stack {sam.stack} owns them" in warning for warning in done["warnings"])
     assert sam.live() == {"Api": "2", "Worker": "2"}
     assert sam.record("live") is None
 
