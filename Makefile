@@ -72,7 +72,7 @@ mutants-domain mutants-journal: mutants-%: .tools/mutants/.ready
 # Each worker has servers of its own, and waits for them half of its time: so there are more workers than cores. The longest
 # files come first, so that no worker is left with one at the end.
 embedded: setup
-	.venv/bin/python -m pytest tests/e2e tests/embedded tests/contract --no-loadscope-reorder $(WORKERS) 3
+	.venv/bin/python -m pytest tests/e2e tests/embedded tests/contract --no-loadscope-reorder $(WORKERS) 4
 
 clean:
 	rm -rf .venv .tools .aws-sam .local .build
