@@ -96,7 +96,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
         runtime.deps.cache_clear()
         wire = Wire()
         wire.tap(runtime.deps().table._client)
-        wire.tap(runtime.deps().executions._made())
+        wire.tap(runtime.deps().executions._client())
         yield Account(wire, machine["stateMachineArn"])
         runtime.deps.cache_clear()
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from stagekeeper.domain.orphaned_versions import Word
+from stagekeeper.engine import judgement
 from stagekeeper.engine import orphaned_versions as engine
 from stagekeeper.handlers.orphaned_versions_request import Properties
 
@@ -44,7 +45,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
 
     assert "for five seconds at a time" in sweeps
     assert "for more than 20\nseconds" in sweeps
-    assert (engine._BATCH, engine._PATIENCE) == (5, 20)
+    assert (judgement.BATCH, engine._PATIENCE) == (5, 20)
 
 
 def test_what_the_readme_shows_is_in_the_example() -> None:

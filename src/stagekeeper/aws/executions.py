@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stagekeeper.aws.errors import error_code, translated
+from stagekeeper.aws.lazily import Lazily
 from stagekeeper.domain.facts import Unreadable
 from stagekeeper.domain.recovery import Liveness, Over, Running
 
@@ -31,14 +31,12 @@ class Executions:
 
     def __init__(self, machine_arn: str, make_client: Callable[[], SFNClient] = step_functions_client) -> None:
         self._machine_arn = machine_arn
-        self._make_client = make_client
-        self._client: SFNClient | None = None
-        self._making = threading.Lock()
+        self._client = Lazily(make_client)
 
     def liveness(self, name: str) -> Liveness:
         arn = f"{self._machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
         try:
-            status = self._made().describe_execution(executionArn=arn)["status"]
+            status = self._client().describe_execution(executionArn=arn)["status"]
         except ClientError as error:
             if error_code(error) == "ExecutionDoesNotExist":
                 return Over(None)
@@ -51,16 +49,11 @@ class Executions:
     def start(self, name: str, request: Mapping[str, Any]) -> None:
         """Start an execution; one of this name that was started before stays the only one. Raises CallFailed."""
         try:
-            self._made().start_execution(stateMachineArn=self._machine_arn, name=name, input=json.dumps(request, sort_keys=True))
+            self._client().start_execution(
+                stateMachineArn=self._machine_arn, name=name, input=json.dumps(request, sort_keys=True)
+            )
         except ClientError as error:
             if error_code(error) != "ExecutionAlreadyExists":
                 raise translated(f"starting execution {name}", error) from error
         except BotoCoreError as error:
             raise translated(f"starting execution {name}", error) from error
-
-    def _made(self) -> SFNClient:
-        # Making clients is not safe from several threads; using one is.
-        with self._making:
-            if self._client is None:
-                self._client = self._make_client()
-            return self._client

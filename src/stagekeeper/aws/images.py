@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -11,6 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stagekeeper.aws.errors import error_code, spelled
+from stagekeeper.aws.lazily import Lazily
 from stagekeeper.domain.code import ImageAddress
 from stagekeeper.domain.facts import Absent, Image, Unreadable
 
@@ -32,14 +32,12 @@ class Images:
     """The client is made when the first image is looked for: most services have none, and making one takes a while."""
 
     def __init__(self, make_client: Callable[[], EcrClient] = ecr_client) -> None:
-        self._make_client = make_client
-        self._client: EcrClient | None = None
-        self._making = threading.Lock()
+        self._client = Lazily(make_client)
 
     def look(self, address: ImageAddress) -> Image | Absent | Unreadable:
         """The image, by its manifest: BatchGetImage reads no layer. Absent: there is no such image, or no such repository."""
         try:
-            answer = self._made().batch_get_image(
+            answer = self._client().batch_get_image(
                 registryId=address.account,
                 repositoryName=address.repository,
                 imageIds=[{"imageDigest": f"sha256:{address.digest}"}],
@@ -54,10 +52,3 @@ class Images:
         if failure["failureCode"] == "ImageNotFound":
             return Absent()
         return Unreadable(address.uri, f"{failure['failureCode']}: {failure.get('failureReason', 'no reason given')}".rstrip("."))
-
-    def _made(self) -> EcrClient:
-        # Making clients is not safe from several threads; using one is.
-        with self._making:
-            if self._client is None:
-                self._client = self._make_client()
-            return self._client

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from stagekeeper.aws.clock import Clock
 from stagekeeper.aws.errors import error_code, spelled
+from stagekeeper.aws.lazily import Lazily
 from stagekeeper.aws.pace import Pace
 from stagekeeper.domain.facts import Absent, StackSeen, Unreadable
 
@@ -43,15 +44,13 @@ class Stacks:
 
     def __init__(self, clock: Clock, make_client: Callable[[], CloudFormationClient] = cloudformation_client) -> None:
         self._pace = Pace(clock, _PER_SECOND)
-        self._make_client = make_client
-        self._client: CloudFormationClient | None = None
-        self._making = threading.Lock()
+        self._client = Lazily(make_client)
 
     def look(self, stack_id: str) -> StackSeen | Absent | Unreadable:
         """A stack by its ARN. Absent: it was deleted so long ago that CloudFormation forgot it."""
         self._pace.wait()
         try:
-            answer = self._made().describe_stacks(StackName=stack_id)["Stacks"]
+            answer = self._client().describe_stacks(StackName=stack_id)["Stacks"]
         except ClientError as error:
             return Absent() if _does_not_exist(error) else Unreadable(f"stack {stack_id}", spelled(error))
         except BotoCoreError as error:
@@ -63,11 +62,6 @@ class Stacks:
         parent: str | None = found.get("ParentId") or None
         return StackSeen(str(found["StackId"]), str(found["StackName"]), str(found["StackStatus"]), root, parent)
 
-    def owner_of(self, physical_id: str) -> str | Absent | Unreadable:
-        """The name of the stack that has a resource, by the resource's physical id. Absent: none has it."""
-        found = self.owned_beside(physical_id)
-        return found if isinstance(found, (Absent, Unreadable)) else found.get(physical_id, Absent())
-
     def owned_beside(self, physical_id: str) -> Mapping[str, str] | Absent | Unreadable:
         """What the stack owns that has a resource: the stack's name by physical id. Absent: no stack has the resource.
 
@@ -75,7 +69,7 @@ class Stacks:
         """
         try:
             self._pace.wait()
-            listed = list(self._made().describe_stack_resources(PhysicalResourceId=physical_id)["StackResources"])
+            listed = list(self._client().describe_stack_resources(PhysicalResourceId=physical_id)["StackResources"])
             if len(listed) >= _SHOWN and all(each.get("PhysicalResourceId") != physical_id for each in listed):
                 listed = self._all_of(str(listed[0]["StackId"]), str(listed[0]["StackName"]))
         except ClientError as error:
@@ -100,18 +94,11 @@ class Stacks:
         page: dict[str, str] = {}
         while True:
             self._pace.wait()
-            answer = self._made().list_stack_resources(StackName=stack_id, **page)
+            answer = self._client().list_stack_resources(StackName=stack_id, **page)
             found += [{**each, "StackName": name} for each in answer["StackResourceSummaries"]]
             if not answer.get("NextToken"):
                 return found
             page = {"NextToken": str(answer["NextToken"])}
-
-    def _made(self) -> CloudFormationClient:
-        # Making clients is not safe from several threads; using one is.
-        with self._making:
-            if self._client is None:
-                self._client = self._make_client()
-            return self._client
 
 
 class StackLooks:

@@ -1,6 +1,7 @@
 """The second look, right before something is deleted: what holds now of one function, under whatever keeps others out.
 
-Whoever deletes needs the survey and this to say the same. Must not delete, and must not know what keeps others out.
+Whoever deletes needs the survey and this to say the same, in batches that keep others out for seconds. Must not delete, and must
+not know what keeps others out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,13 @@ from stagekeeper.domain.reach import ServiceIndex
 from stagekeeper.domain.sweep import Place, place
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.survey import Surroundings, function_facts, with_policies
+
+#: How long (seconds) a batch keeps everybody else out, and how long everybody is let in between two.
+BATCH, PAUSE = 5.0, 1
+#: What looking at a function and deleting one version take of a batch (seconds), at a sweep's pace.
+LOOK, DELETE = 2.5, 0.5
+#: More versions of one function than this do not fit into a batch.
+AT_ONCE = 8
 
 
 def judged_anew(

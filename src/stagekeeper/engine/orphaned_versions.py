@@ -26,7 +26,7 @@ from stagekeeper.domain.own_stack import without_own_progress
 from stagekeeper.domain.reach import ServiceFacts, ServiceIndex, index
 from stagekeeper.domain.sweep import Place, place
 from stagekeeper.engine.deps import Deps
-from stagekeeper.engine.judgement import judged_anew
+from stagekeeper.engine.judgement import AT_ONCE, BATCH, DELETE, LOOK, PAUSE, judged_anew
 from stagekeeper.engine.own_stack import RollingBack, look_at_own
 from stagekeeper.engine.survey import (
     POLICIES_PER_SECOND,
@@ -41,12 +41,6 @@ from stagekeeper.engine.telemetry import Judged, SweepTold
 
 #: How long (seconds) the lock of a service is waited for, and how often it is asked for.
 _PATIENCE, _ASK_EVERY = 20.0, 1.0
-#: How long (seconds) a batch keeps everybody else out, and how long everybody is let in between two.
-_BATCH, _PAUSE = 5.0, 1.0
-#: What looking at a function and deleting one version take of a batch (seconds), at a sweep's pace.
-_LOOK, _DELETE = 2.5, 0.5
-#: More versions of one function than this do not fit into a batch.
-_AT_ONCE = 8
 #: So long (seconds) before its time is over no further function is looked at: what was found is to be deleted, too.
 _FOR_DELETING = 60.0
 #: How long (seconds) it waits before it tries once more what AWS throttled, or did not answer.
@@ -285,7 +279,7 @@ class _Sweep:
             # If it cannot be given back it ends by itself.
             with suppress(CallFailed):
                 self.deps.journal.end_lease(lease, service)
-            self.deps.clock.sleep(_PAUSE)
+            self.deps.clock.sleep(PAUSE)
 
     def _wait_for(self, lease: Entry, service: ServiceName) -> None:
         while not isinstance(answer := self.deps.journal.ask_for_lease(lease, service), Granted):
@@ -296,7 +290,7 @@ class _Sweep:
 
     def _batch(self, api: LambdaApi, service: ServiceName | None, lease: Entry | None, arns: Sequence[FunctionArn]) -> None:
         """As many of the versions as there is time for, function by function, one at least."""
-        until = self.deps.clock.now() + _BATCH
+        until = self.deps.clock.now() + BATCH
         own = look_at_own(self.deps.stacks, self.own.stack_id)
         if isinstance(own, RollingBack):
             # It began to while this was at work: something else in the stack failed.
@@ -305,15 +299,15 @@ class _Sweep:
         if isinstance(around, Unreadable):
             raise _Later(f"{around.what}: {around.why}")
         for begun, arn in enumerate(arns):
-            if begun and self.deps.clock.now() > until - _LOOK:
+            if begun and self.deps.clock.now() > until - LOOK:
                 return
-            mine = self.ahead[arn][:_AT_ONCE]
+            mine = self.ahead[arn][:AT_ONCE]
             now = judged_anew(self.deps, api, around, known, self.wish.settings, mine, partial(self._amended, service))
             if isinstance(now, Unreadable):
                 raise _Later(f"{now.what}: {now.why}")
             still_mine = partial(self._check, service, lease, arn)
             for number, verdict in enumerate(mine):
-                if (begun or number) and self.deps.clock.now() > until - _DELETE:
+                if (begun or number) and self.deps.clock.now() > until - DELETE:
                     return
                 self._deal_with(api, verdict, now.get(place(verdict)), still_mine)
 

@@ -26,7 +26,7 @@ from stagekeeper.domain.request import SweepRequest
 from stagekeeper.domain.sweep import Place, Progress, Survey, SweepPlan, outcome, place, to_delete, unreadable
 from stagekeeper.engine.acquire import locked
 from stagekeeper.engine.deps import Deps
-from stagekeeper.engine.judgement import judged_anew
+from stagekeeper.engine.judgement import AT_ONCE, BATCH, DELETE, LOOK, PAUSE, judged_anew
 from stagekeeper.engine.mandate import Mandate
 from stagekeeper.engine.notice import dead_among, look_after
 from stagekeeper.engine.report import Swept, close, ended, subject_of
@@ -37,19 +37,10 @@ from stagekeeper.engine.telemetry import Judged, SweepTold
 #: After so long (seconds) a worker looks at no more functions, so that each stays under a minute; so long a dry run may look.
 _SOME_WORK = 40.0
 _DRY_RUN = 780.0
-#: How long (seconds) a batch keeps everybody else out.
-_BATCH = 5.0
-#: What looking at a function and deleting one version take of it (seconds), at a sweep's pace.
-_LOOK = 2.5
-_DELETE = 0.5
-#: More versions of one function than this do not fit into a batch.
-_AT_ONCE = 8
 #: So many batches in a row that AWS throttles are too many.
 _THROTTLED_BATCHES = 10
 #: So often in a row, and after so long (seconds) each, a sweep that does not wait asks once more for a lock that it had before.
 _REFUSALS, _AFTER_REFUSAL = 12, 5.0
-#: How long (seconds) everybody else is let in between two batches.
-_PAUSE = 1
 
 
 def wanted_settings(request: SweepRequest, stack: SweepSettings) -> SweepSettings:
@@ -70,7 +61,7 @@ def looked_at(deps: Deps, operation_id: OperationId, request: SweepRequest, stac
     while plan.ahead and deps.clock.now() <= until:
         done = _surveyed(deps, Survey(plan.ahead[0]), plan.settings, operation_id, until, until)
         plan = replace(plan, surveys=(*plan.surveys, done), ahead=plan.ahead[1:])
-    return _refused(plan, Progress(), request.service) or _swept(plan, request.service)
+    return _refused(plan, None, request.service) or _swept(plan, request.service)
 
 
 def survey_all(deps: Deps, carrier: Carrier, stack: SweepSettings, deadline: float) -> Step:
@@ -100,7 +91,7 @@ def survey_all(deps: Deps, carrier: Carrier, stack: SweepSettings, deadline: flo
         if plan.ahead and deps.clock.now() > soon:
             deps.journal.record_progress(record, bodies.put_plan(plan))
             return Wait(1, progress=f"{done} are looked at; {_ahead(plan)}: the next invocation goes on")
-    refused = _refused(plan, Progress(), request.service)
+    refused = _refused(plan, None, request.service)
     if refused is not None and not (request.delete and any(each.trouble is None for each in plan.surveys)):
         return _finished(deps, record, Status.REFUSED, failed(refused, record.operation_id), plan)
     if not request.delete:
@@ -170,7 +161,7 @@ def collect(deps: Deps, carrier: Carrier, deadline: float) -> Step:
             continue
         while collector.has_work(each):
             if deps.clock.now() > deadline:
-                return Wait(_PAUSE)
+                return Wait(PAUSE)
             waited = collector.batch(each)
             if waited is not None:
                 return waited
@@ -188,20 +179,27 @@ def _finished(
 ) -> End:
     """End the sweep, and tell those who watch; only once it is on record, so that nothing is counted twice."""
     ended_as = close(deps, record, status, end)
-    judged = {place(verdict): Judged(each.service, verdict) for each in plan.surveys for verdict in each.verdicts}
-    verdicts = [each.verdict for each in judged.values()]
-    became = verdicts if progress is None else outcome(verdicts, progress)
-    locked_out = _left_out(plan, progress or Progress())
+    left_out = _left_out(plan, progress)
     deps.telemetry.swept(
         SweepTold(
             sweep=record.operation_id,
             deleted=progress is not None,
-            judged=[Judged(judged[place(verdict)].service, verdict) for verdict in became],
-            failures=len(_troubles(plan, progress or Progress())) - len(locked_out),
-            left_out=len(locked_out),
+            judged=_became(plan, progress),
+            failures=len(_troubles(plan, progress)) - len(left_out),
+            left_out=len(left_out),
         )
     )
     return ended_as
+
+
+def _became(plan: SweepPlan, progress: Progress | None) -> list[Judged]:
+    """What became of every version, and whose it is; without ``progress`` what would become of it."""
+    # A function that two services once had, and that nobody has now, is looked at for both.
+    judged = {place(verdict): Judged(each.service, verdict) for each in plan.surveys for verdict in each.verdicts}
+    if progress is None:
+        return list(judged.values())
+    verdicts = outcome([each.verdict for each in judged.values()], progress)
+    return [Judged(judged[place(verdict)].service, verdict) for verdict in verdicts]
 
 
 @dataclass(slots=True)
@@ -248,10 +246,10 @@ class _Collector:
                 if self.record.overlapped:
                     # A deletion of an earlier worker may still take effect: it must not fall behind this batch's look.
                     self.deps.clock.sleep(seconds_until_calls_ended(Phase.COLLECT))
-                self._work(found, self.deps.clock.now() + _BATCH)
+                self._work(found, self.deps.clock.now() + BATCH)
         key = Bodies(self.deps.artifacts).put_progress(self.progress)
         self.record = self.deps.journal.let_go(self.record, key, done=not self.has_work(found))
-        self.deps.clock.sleep(_PAUSE)
+        self.deps.clock.sleep(PAUSE)
         return None
 
     def _work(self, found: Survey, until: float) -> None:
@@ -284,12 +282,12 @@ class _Collector:
         around = surroundings(self.deps)
         done = self._dealt_with()
         for arn, verdicts in groupby(ahead, key=lambda verdict: verdict.arn):
-            if self.deps.clock.now() > until - _LOOK and self._dealt_with() > done:
+            if self.deps.clock.now() > until - LOOK and self._dealt_with() > done:
                 return
-            mine = list(verdicts)[:_AT_ONCE]
+            mine = list(verdicts)[:AT_ONCE]
             now = self._judged_anew(record, around, arn, mine)
             for verdict in mine:
-                if self.deps.clock.now() > until - _DELETE and self._dealt_with() > done:
+                if self.deps.clock.now() > until - DELETE and self._dealt_with() > done:
                     return
                 fresh = now.get(place(verdict))
                 if fresh is None:
@@ -385,31 +383,28 @@ def _swept(
     now: CodeStored | Unreadable | None = None,
 ) -> Swept:
     """Without ``progress`` what a sweep would do, else what became of it. ``only``: the one service that it was of."""
-    # A function that two services once had, and that nobody has now, is looked at for both.
-    verdicts = list({place(verdict): verdict for each in plan.surveys for verdict in each.verdicts}.values())
-    became = tuple(verdicts if progress is None else outcome(verdicts, progress))
-    warnings = [
-        f"service {service} was left out: {refusal.message}" for service, refusal in _left_out(plan, progress or Progress())
-    ]
+    became = _became(plan, progress)
+    warnings = [f"service {service} was left out: {refusal.message}" for service, refusal in _left_out(plan, progress)]
     seen = [f"only {each}" for each in plan.surveys if not each.is_whole] + [f"nothing of service {name}" for name in plan.ahead]
     warnings += [f"{what} was looked at, since a dry run has one go: mode report goes on to the end" for what in seen]
     if isinstance(now, Unreadable):
         warnings.append(f"how much code is stored by now could not be read ({now.what}): {now.why}")
         now = None
-    whose = {verdict.arn: each.service for each in plan.surveys for verdict in each.verdicts}
-    return Swept(became, tuple(warnings), plan.stored, now, whose if only is None else {})
+    whose = {each.verdict.arn: each.service for each in became if each.service is not None and only is None}
+    return Swept(tuple(each.verdict for each in became), tuple(warnings), plan.stored, now, whose)
 
 
-def _troubles(plan: SweepPlan, progress: Progress) -> list[tuple[ServiceName, Refusal]]:
-    return [(each.service, each.trouble) for each in plan.surveys if each.trouble is not None] + list(progress.troubles)
+def _troubles(plan: SweepPlan, progress: Progress | None) -> list[tuple[ServiceName, Refusal]]:
+    met = () if progress is None else progress.troubles
+    return [(each.service, each.trouble) for each in plan.surveys if each.trouble is not None] + list(met)
 
 
-def _left_out(plan: SweepPlan, progress: Progress) -> list[tuple[ServiceName, Refusal]]:
+def _left_out(plan: SweepPlan, progress: Progress | None) -> list[tuple[ServiceName, Refusal]]:
     """The services that others were at work on: a sweep of all stands aside there, and the next one looks after them."""
     return [(service, refusal) for service, refusal in _troubles(plan, progress) if refusal.code is Code.LOCKED]
 
 
-def _refused(plan: SweepPlan, progress: Progress, only: ServiceName | None) -> Refusal | None:
+def _refused(plan: SweepPlan, progress: Progress | None, only: ServiceName | None) -> Refusal | None:
     """Why the sweep is no success: what could not be read, or whose lock was not to be had where only that was asked for."""
     troubles = _troubles(plan, progress)
     if only is None:

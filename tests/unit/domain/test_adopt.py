@@ -269,7 +269,7 @@ def test_a_version_that_is_not_on_record_goes_there_and_carries_its_content() ->
 
 @pytest.mark.parametrize("known", [{"ours": [2]}, {"strangers": [2]}], ids=["ours", "a stranger's"])
 def test_a_version_that_is_on_record_stays_as_it_is(known: dict[str, Sequence[int]]) -> None:
-    there = function("a", live=2, **known)  # type: ignore[arg-type]
+    there = function("a", live=2, **known)  # type: ignore[arg-type]  # a case names parameters
     realised = {(arn("a"), content(there, VersionNumber(2), {})): VersionNumber(2)}
 
     assert ledger(planned(facts(there, realised=realised))) == []
@@ -322,7 +322,7 @@ def test_a_stage_of_ours_that_has_drifted_is_left_alone_with_a_warning(functions
     ids=["mixed", "half torn down"],
 )
 def test_a_stage_that_is_out_of_order_is_left_alone_with_a_warning(on_record: dict[str, bool], why: str) -> None:
-    of = replace(stage(a=1), **on_record)  # type: ignore[arg-type]
+    of = replace(stage(a=1), **on_record)  # type: ignore[arg-type]  # a case names members of the stage
 
     told = unchanged(facts(function("a", live=1), stages=[of])).warnings
 

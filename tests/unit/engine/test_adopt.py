@@ -313,9 +313,7 @@ def test_a_function_of_another_service_is_refused(grown: World) -> None:
 
 
 def test_who_calls_a_function_without_an_alias_is_asked_about_as_for_a_deploy(grown: World) -> None:
-    grown.fake.quietly(
-        "AddPermission", FunctionName=lambda_name("a"), StatementId="api", Action="lambda:InvokeFunction", Principal="*"
-    )
+    grown.permit("a", sid="api")
 
     assert adopt(grown).outcome == "UnqualifiedCallers"
     assert adopt(grown, accept_unqualified_callers=True).outcome == "succeeded"

@@ -259,14 +259,7 @@ def test_a_function_may_get_another_logical_name(three: World) -> None:
 
 def test_a_deploy_that_drops_a_function_says_who_uses_the_alias_that_goes(deployed: Deployed) -> None:
     world = deployed("ab", "one")
-    world.fake.quietly(
-        "AddPermission",
-        FunctionName=lambda_name("b"),
-        Qualifier="prod",
-        StatementId="uploads",
-        Action="lambda:InvokeFunction",
-        Principal="s3.amazonaws.com",
-    )
+    world.permit("b", "prod", sid="uploads", principal="s3.amazonaws.com")
     request = deploy_of("prod", world.wishes("two", "a"))
 
     planned = world.begin({**request, "dry_run": True}).run()

@@ -184,14 +184,7 @@ def test_a_teardown_of_the_service_that_stops_midway_leaves_an_observed_stage_as
 
 
 def test_the_users_of_an_observed_stages_aliases_do_not_keep_a_service_from_its_teardown(observed: World) -> None:
-    observed.fake.quietly(
-        "AddPermission",
-        FunctionName=lambda_name("a"),
-        Qualifier="prod",
-        StatementId="api",
-        Action="lambda:InvokeFunction",
-        Principal="*",
-    )
+    observed.permit("a", "prod", sid="api")
 
     done = ask(observed, "teardown", confirm=SERVICE)
 

@@ -156,9 +156,7 @@ def test_a_report_deletes_nothing_and_needs_no_lock(old: World, kind: str) -> No
 def test_what_hangs_on_a_version_holds_it(bare: World) -> None:
     name = lambda_name("a")
     bare.fake.alias(name, "canary", "5", weights={"1": 0.1})
-    bare.fake.quietly(
-        "AddPermission", FunctionName=name, Qualifier="2", StatementId="s", Action="lambda:InvokeFunction", Principal="*"
-    )
+    bare.permit("a", "2")
     bare.fake.quietly("PutProvisionedConcurrencyConfig", FunctionName=name, Qualifier="3", ProvisionedConcurrentExecutions=1)
 
     assert counts(Template(bare, "DELETE_IN_PROGRESS").sends("Delete")) == ("Swept", 1, 4)
@@ -167,14 +165,7 @@ def test_what_hangs_on_a_version_holds_it(bare: World) -> None:
 
 def test_a_permission_on_the_newest_one_does_not_use_up_what_is_kept(bare: World) -> None:
     """Version 4 is needed anyway, so 3 is the newest that is not."""
-    bare.fake.quietly(
-        "AddPermission",
-        FunctionName=lambda_name("a"),
-        Qualifier="4",
-        StatementId="s",
-        Action="lambda:InvokeFunction",
-        Principal="*",
-    )
+    bare.permit("a", "4")
 
     Template(bare).sends(Keep="1")
 

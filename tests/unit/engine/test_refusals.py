@@ -75,13 +75,7 @@ def delete_alias(world: World) -> None:
 
 def allow_everyone(world: World) -> None:
     world.create("c")
-    world.fake.quietly(
-        "AddPermission",
-        FunctionName=lambda_name("c"),
-        StatementId="anybody",
-        Action="lambda:InvokeFunction",
-        Principal="s3.amazonaws.com",
-    )
+    world.permit("c", sid="anybody", principal="s3.amazonaws.com")
 
 
 def map_queue(world: World) -> None:

@@ -217,14 +217,7 @@ def test_versions_of_a_failed_deploy_are_found_although_no_release_names_them(de
 
 
 def permit(world: World, version: str) -> None:
-    world.fake.quietly(
-        "AddPermission",
-        FunctionName=lambda_name("a"),
-        Qualifier=version,
-        StatementId="s",
-        Action="lambda:InvokeFunction",
-        Principal="s3.amazonaws.com",
-    )
+    world.permit("a", version, principal="s3.amazonaws.com")
 
 
 def map_source(world: World, version: str) -> None:

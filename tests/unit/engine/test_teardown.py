@@ -123,14 +123,7 @@ def test_a_version_that_somebody_elses_alias_holds_stays(both: World) -> None:
 
 
 def test_a_version_that_a_trigger_hangs_on_stays(both: World) -> None:
-    both.fake.quietly(
-        "AddPermission",
-        FunctionName=lambda_name("a"),
-        Qualifier="3",
-        StatementId="s",
-        Action="lambda:InvokeFunction",
-        Principal="s3.amazonaws.com",
-    )
+    both.permit("a", "3", principal="s3.amazonaws.com")
 
     assert ("a", "3") not in swept(tear_down(both), "deleted")
 
@@ -204,14 +197,7 @@ def test_a_protected_stage_goes_only_when_it_is_named_again(both: World, confirm
 
 
 def test_a_stage_whose_alias_others_use_goes_only_when_it_is_named_again(both: World) -> None:
-    both.fake.quietly(
-        "AddPermission",
-        FunctionName=lambda_name("a"),
-        Qualifier="qa",
-        StatementId="api",
-        Action="lambda:InvokeFunction",
-        Principal="apigateway.amazonaws.com",
-    )
+    both.permit("a", "qa", sid="api", principal="apigateway.amazonaws.com")
     both.fake.quietly("CreateFunctionUrlConfig", FunctionName=lambda_name("b"), Qualifier="qa", AuthType="AWS_IAM")
     before = both.fake.state()
 

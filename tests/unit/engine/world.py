@@ -223,6 +223,18 @@ class World:
         for name in names:
             self.fake.tag(lambda_name(name), {"aws:cloudformation:stack-id": stack.stack_id})
 
+    def permit(self, name: str, qualifier: str | None = None, *, sid: str = "s", principal: str = "*") -> None:
+        """Somebody lets others call a function, or one version or alias of it."""
+        where = {} if qualifier is None else {"Qualifier": qualifier}
+        self.fake.quietly(
+            "AddPermission",
+            FunctionName=lambda_name(name),
+            StatementId=sid,
+            Action="lambda:InvokeFunction",
+            Principal=principal,
+            **where,
+        )
+
     def create(self, name: str, **configuration: Any) -> FunctionArn:
         """A function made by somebody's template, some time ago."""
         arn = FunctionArn(self.fake.create(lambda_name(name), f"{name} as created".encode(), **configuration))

@@ -122,9 +122,7 @@ def let_functions_come_and_go(world: RecordedWorld) -> None:
     ask(world, "rollback", outcome="FunctionNotFound")
     ask(world, "rollback", allow_missing=True)
     world.create("c")
-    world.fake.quietly(
-        "AddPermission", FunctionName=lambda_name("c"), StatementId="s", Action="lambda:InvokeFunction", Principal="*"
-    )
+    world.permit("c")
     ask(world, "deploy", functions=world.wishes("one", "c"), partial=True, outcome="UnqualifiedCallers")
 
 
