@@ -4,7 +4,7 @@ PYTHON ?= python3
 PIP = -m pip --disable-pip-version-check --quiet
 SAM = .tools/sam/bin/sam
 
-.PHONY: setup demo test lint unit faults embedded crash soak mutants mutants-domain mutants-journal clean
+.PHONY: setup demo test computed lint unit faults embedded crash soak mutants mutants-domain mutants-journal clean
 
 setup: .venv/.ready .tools/ministack/.ready .tools/sam/.ready
 
@@ -31,7 +31,13 @@ demo: setup
 # A file's tests stay together, since they share what takes long to make.
 WORKERS = --dist loadfile --numprocesses
 
-test: setup lint unit faults embedded
+# What computes beside what waits; what each prints comes in one piece where make can do that.
+test: setup lint
+	@$(MAKE) --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) computed embedded
+
+computed:
+	@$(MAKE) --no-print-directory --jobs 1 unit
+	@$(MAKE) --no-print-directory --jobs 1 faults
 
 lint: setup
 	.venv/bin/ruff check .

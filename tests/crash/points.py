@@ -58,13 +58,13 @@ class Point:
     """A place in an execution: just before a request is sent, or (None) before a task that is done has answered.
 
     ``remembers``: Lambda has been changed before, so that a read can be stale. ``changed``: something took effect since the
-    point before. Where nothing did, dying here is dying there.
+    point before. Where nothing did, dying here is dying there. ``change``: which one that was, of all (from 1).
     """
 
-    number: int
     sent: Sent | None
     remembers: bool
     changed: bool
+    change: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +89,15 @@ def try_every_point(execution: Execution, faults: Sequence[Fault], conclude: Con
     tally = Tally()
     child = False
     seen = 0
-    changed = True
+    changed, change = True, 1
 
     def probe(sent: Sent | None) -> None:
-        nonlocal child, seen, changed
+        nonlocal child, seen, changed, change
         seen += 1
-        point = Point(seen, sent, execution.world.before_last_change is not None, changed)
+        point = Point(sent, execution.world.before_last_change is not None, changed, change)
         # The end of a task is one: what comes next is another worker's.
         changed = sent is None or is_effect(sent)
+        change += changed
         remember(execution.world, sent)
         for fault in faults:
             if not fault.at(point):

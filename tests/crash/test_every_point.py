@@ -40,7 +40,7 @@ from .points import Fault, is_effect, try_every_point
 FAULTS: dict[int, tuple[Fault, ...]] = {
     1: (*(where(death, where_something_changed) for death in DEATHS), LOST, LATE),
     3: (where(STOPPED, where_something_changed),),
-    20: (where(STOPPED, lambda point: point.changed and point.number % 6 == 0),),
+    20: (where(STOPPED, lambda point: point.changed and point.change % 6 == 1),),
 }
 #: One function of these meets every answer that AWS can give: an operation of each kind.
 ANSWERED: tuple[str, ...] = (
