@@ -30,8 +30,9 @@ of that name match, in this account (functions: and Region); `FunctionNamePatter
 matches; without it that policy does not exist. `layer:*` are the layers of this Region, of any account, and `repository/*` the
 repositories in Amazon ECR of this account and Region.
 
-Nothing here can delete a function (`lambda:DeleteFunction` is granted on versions alone, `FunctionNamePattern:*`) or touch IAM,
-and without a `PassRolePattern` nothing can give a function another role. What Lambda asks of whoever sets a member of a
+No handler can delete a function (`lambda:DeleteFunction` is granted on versions alone, `FunctionNamePattern:*`) or touch IAM,
+and without a `PassRolePattern` none can give a function another role. Stacks of services from templates are CloudFormation's
+work, with `StackRole`, which has what the parameter `StackPolicyArns` says. What Lambda asks of whoever sets a member of a
 function's configuration is in [configuration.md](configuration.md).
 """
 
@@ -49,7 +50,7 @@ PURPOSE = {
     "ReadPoliciesAndVersions": "who calls a function without an alias; the highest version number before publishing",
     "ListMappings": "event source mappings without an alias; lists have no resource to name",
     "ReadCode": "the identity of the code that a request names; Lambda checks it against the caller when code is updated",
-    "WritePlansAndReports": "put the plan on record; the report of an operation that had nothing to do",
+    "WritePlansAndReports": "the plan, and what stacks are to be made of; the report of an operation that had nothing to do",
     "FindImages": "whether the container image that a request names is there; reads no layer",
     "PublishVersions": "make versions",
     "UseLayers": "Lambda asks it of whoever gives a function layers",
@@ -59,7 +60,7 @@ PURPOSE = {
     "SeeProvisionedConcurrency": "tell weights that AWS itself sets while it moves provisioned concurrency from somebody else's",
     "AskWhetherOthersLive": "whether the executions of operations in the way, or to be recovered, are still running",
     "BeginRecoveries": "start an execution for an operation that lost its own",
-    "SeeWhereAliasesAre": "whether an operation that died in the middle of its moves had done them all",
+    "SeeWhereAliasesAre": "whether an operation that died midway had done all its moves; what a teardown that stops leaves",
     "PutAliasesBack": "put back what was moved; find the versions that a worker made before it died",
     "DeleteAliases": "the aliases of functions that the service no longer has",
     "SeeWhatHoldsVersions": "what holds a version: aliases, function URLs, provisioned concurrency; which versions there are",
@@ -73,8 +74,10 @@ PURPOSE = {
     "Bodies": "read the plan, write what was done of it",
     "WriteReports": "the report",
     "ReadPlans": "which versions the operations under way work with",
-    "ReadBodies": "read the plan",
-    "WriteBodies": "the report",
+    "ReadBodies": "read the plan, and what stacks are made of; CloudFormation reads a template as whoever has the stack changed",
+    "WriteBodies": "the report; what a stack is to be made of",
+    "ChangeStacks": "make, change and delete the stacks of services from templates; their tags say which are ours",
+    "LetCloudFormationAct": "have CloudFormation act with a role of its own",
     "RunOperations": "start operations",
     "FollowOperations": "wait for them",
     "UploadCode": "upload code and functions documents",

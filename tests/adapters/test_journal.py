@@ -9,7 +9,7 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from stagekeeper.aws import items
-from stagekeeper.aws.journal import Superseded
+from stagekeeper.aws.mandated import Superseded
 from stagekeeper.aws.table import MalformedItem, Put
 from stagekeeper.domain.model import Claim, LogicalName, ReleaseNumber
 from stagekeeper.domain.operation import Phase, Status

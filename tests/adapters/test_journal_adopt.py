@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from stagekeeper.aws import items
-from stagekeeper.aws.journal import Superseded
+from stagekeeper.aws.mandated import Superseded
 from stagekeeper.aws.table import Put
 from stagekeeper.domain.adoption import AdoptedVersion
 from stagekeeper.domain.model import Content, Release, ReleaseNumber, StageName, VersionNumber

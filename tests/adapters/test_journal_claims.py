@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stagekeeper.aws import items
-from stagekeeper.aws.journal import ClaimLost, Superseded, VersionRecord
+from stagekeeper.aws.journal import ClaimLost, VersionRecord
+from stagekeeper.aws.mandated import Superseded
 from stagekeeper.aws.table import Put
 from stagekeeper.domain.model import (
     Claim,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stagekeeper.aws.errors import Unanswered
-from stagekeeper.aws.journal import Superseded
+from stagekeeper.aws.mandated import Superseded
 from stagekeeper.domain.lock import GaveUp, Granted, Waiting
 from stagekeeper.domain.operation import Status
 

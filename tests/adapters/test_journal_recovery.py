@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from stagekeeper.aws import items
-from stagekeeper.aws.journal import Journal, Superseded
+from stagekeeper.aws.journal import Journal
+from stagekeeper.aws.mandated import Superseded
 from stagekeeper.aws.table import Put
 from stagekeeper.domain.lock import Entry, Lock
 from stagekeeper.domain.model import OperationId

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from stagekeeper.aws import items
-from stagekeeper.aws.journal import Superseded
+from stagekeeper.aws.mandated import Superseded
 from stagekeeper.aws.table import Key, Put
 from stagekeeper.domain.model import LogicalName, ServedAlias, Stage, StageName, VersionNumber
 from stagekeeper.domain.operation import Status

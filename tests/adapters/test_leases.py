@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stagekeeper.aws.errors import Unanswered
-from stagekeeper.aws.journal import Superseded
+from stagekeeper.aws.mandated import Superseded
 from stagekeeper.domain.lock import COLLECT, LEASE, LEASE_MARGIN, LEASE_SECONDS, Entry, GaveUp, Granted, Waiting
 from stagekeeper.domain.model import OperationId
 

@@ -30,6 +30,8 @@ from stagekeeper.domain.model import (
     VersionNumber,
 )
 from stagekeeper.domain.operation import Status
+from stagekeeper.domain.stack_plan import AppliedStack
+from stagekeeper.domain.stack_work import StackRecord
 
 from .desk import ORDERS, PROD, arn, movement
 from .records import RECORD
@@ -216,6 +218,8 @@ def test_a_writer_without_a_record_counts_as_failed(store: Store) -> None:
 
 ENTRY = Entry(OP, "deploy", frozenset({"publish"}), 1.0, 2.0)
 VERSION = {"version": 9, "code": "c", "configuration": "d", "published_by": None, "recorded_at": AT}
+SEEN = StackRecord("arn:stack", "d1g", AT)
+STACK = AppliedStack("orders", "stacks/one.json", SEEN, None)
 CLAIM = Claim(ORDERS, API, frozenset({"Timeout"}), LatestWrite(OP, ONE, TWO))
 SERVED = Stage(PROD, ReleaseNumber(1), (ReleaseNumber(2),), {ARN: ServedAlias(API, VersionNumber(7), None)})
 
@@ -250,6 +254,8 @@ KINDS: dict[str, tuple[Key, items.Item, Callable[[Store], object]]] = {
         items.movement_item(movement()),
         lambda store: store.movements(ORDERS),
     ),
+    "stack": (items.stack_key(ORDERS, "orders"), items.stack_item(STACK), lambda store: store.stack(ORDERS, "orders")),
+    "stack among others": (items.stack_key(ORDERS, "orders"), items.stack_item(STACK), lambda store: store.stacks(ORDERS)),
     "lock": (
         items.lock_key(ORDERS),
         items.lock_item(Lock((ENTRY,), (ENTRY,), 1)),
@@ -263,7 +269,12 @@ KINDS: dict[str, tuple[Key, items.Item, Callable[[Store], object]]] = {
 #: What people only read.
 UNREAD = {"digest", "operation_id", "made_at", "operation", "actor", "reason", "commit", "branch", "run_url"}
 #: What earlier versions did not write, and what it stands for there.
-ADDED = {("lock", "sweeper"), ("stage", "observed"), ("stage among others", "observed")}
+ADDED = {
+    ("lock", "sweeper"),
+    *((kind, name) for kind in ("stage", "stage among others") for name in ("observed", "variables")),
+    *((kind, "template") for kind in ("release", "release among others")),
+    *(("operation", name) for name in ("stacks_key", "stacks_due", "marks", "resolved_key")),
+}
 MISSING = [
     pytest.param(kind, attribute, id=f"{kind} without {attribute}")
     for kind, (_, item, _) in KINDS.items()

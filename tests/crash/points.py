@@ -58,13 +58,12 @@ class Point:
     """A place in an execution: just before a request is sent, or (None) before a task that is done has answered.
 
     ``remembers``: Lambda has been changed before, so that a read can be stale. ``changed``: something took effect since the
-    point before. Where nothing did, dying here is dying there. ``change``: which one that was, of all (from 1).
+    point before. Where nothing did, dying here is dying there.
     """
 
     sent: Sent | None
     remembers: bool
     changed: bool
-    change: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +88,14 @@ def try_every_point(execution: Execution, faults: Sequence[Fault], conclude: Con
     tally = Tally()
     child = False
     seen = 0
-    changed, change = True, 1
+    changed = True
 
     def probe(sent: Sent | None) -> None:
-        nonlocal child, seen, changed, change
+        nonlocal child, seen, changed
         seen += 1
-        point = Point(sent, execution.world.before_last_change is not None, changed, change)
+        point = Point(sent, execution.world.before_last_change is not None, changed)
         # The end of a task is one: what comes next is another worker's.
         changed = sent is None or is_effect(sent)
-        change += changed
         remember(execution.world, sent)
         for fault in faults:
             if not fault.at(point):

@@ -101,7 +101,7 @@ def test_neither_the_command_line_nor_the_embedded_aws_is_in_it(which: str, requ
     names = set(files(request.getfixturevalue(which) / FOLDERS[0]))
     ours = {Path(name).parts[1] for name in names if name.startswith("stagekeeper/")}
 
-    assert ours == {"__init__.py", "domain", "aws", "engine", "handlers"}
+    assert ours == {"__init__.py", "domain", "aws", "template", "engine", "handlers"}
     tools = ("typer", "rich", "ministack", "boto3", "botocore", "pytest")
     assert not [name for name in names if Path(name).parts[0] in tools]
     assert not [name for name in names if "__pycache__" in name]

@@ -239,7 +239,7 @@ class FakeLambda:
         else:
             wanted |= {"PackageType": "Image", "Code": {"ImageUri": image}}
         answer = self.quietly("CreateFunction", FunctionName=name, **(wanted | configuration))
-        self._settle_now(name)
+        self.settle_now(name)
         if publish:
             self.publish(name)
         return str(answer["FunctionArn"])
@@ -248,16 +248,16 @@ class FakeLambda:
         """Change $LATEST and let the update finish."""
         if code is not None:
             self.quietly("UpdateFunctionCode", FunctionName=name, ZipFile=code)
-            self._settle_now(name)
+            self.settle_now(name)
         if configuration:
             self.quietly("UpdateFunctionConfiguration", FunctionName=name, **configuration)
-            self._settle_now(name)
+            self.settle_now(name)
 
     def publish(self, name: str, code: bytes | None = None, **configuration: Any) -> str:
         """Change $LATEST if asked to and publish it. Returns the version's number; the version is Active."""
         self.update(name, code, **configuration)
         number = str(self.quietly("PublishVersion", FunctionName=name)["Version"])
-        self._settle_now(name)
+        self.settle_now(name)
         return number
 
     def alias(self, name: str, alias: str, version: str, weights: dict[str, float] | None = None) -> str:
@@ -316,7 +316,8 @@ class FakeLambda:
         assert version is not None, f"{name} has no {qualifier}"
         return version
 
-    def _settle_now(self, name: str) -> None:
+    def settle_now(self, name: str) -> None:
+        """Let everything that is under way for a function be done, as who waits for it finds it."""
         function: Function = self._store.functions[name]
         for version in function.all_versions():
             if version.settles_at is not None:

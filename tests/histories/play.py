@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stagekeeper.aws.errors import CallFailed
-from stagekeeper.aws.journal import Superseded
+from stagekeeper.aws.mandated import Superseded
 from stagekeeper.domain.model import OperationId
 from stagekeeper.engine.notice import notice
 from tests.unit.engine.wire import Died

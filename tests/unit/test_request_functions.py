@@ -79,8 +79,9 @@ def test_the_functions_are_a_map_that_is_not_empty(functions: object) -> None:
     assert "functions: " in invalid({**DEPLOY, "functions": functions})
 
 
-def test_a_deploy_needs_functions() -> None:
-    assert "functions: is missing" in invalid({"operation": "deploy", "service": "orders", "stage": "dev"})
+def test_a_deploy_needs_functions_or_a_template() -> None:
+    sentence = invalid({"operation": "deploy", "service": "orders", "stage": "dev"})
+    assert "give either functions or template: what is to be deployed" in sentence
 
 
 @pytest.mark.parametrize("value", ["orders-api", 3, True, [], {}, {"code": {"s3_bucket": "artifacts", "s3_key": "k"}}])

@@ -32,4 +32,4 @@ def test_a_payload_of_another_version_is_refused_under_a_name_that_the_state_mac
 
 
 def test_there_are_handlers() -> None:
-    assert len(HANDLERS) == 13
+    assert len(HANDLERS) == 14

@@ -10,6 +10,7 @@ import pytest
 
 from stagekeeper.aws.items import end_attributes
 from stagekeeper.aws.journal import Journal, VersionRecord
+from stagekeeper.aws.stack_journal import StackJournal
 from stagekeeper.aws.store import ObjectHashes
 from stagekeeper.aws.table import SCHEMA, Key, Put, Table, Update, Write
 from stagekeeper.domain.lock import PUBLISH
@@ -28,12 +29,15 @@ from stagekeeper.domain.model import (
     ServiceName,
     Stage,
     StageName,
+    TemplateRef,
     VersionNumber,
 )
 from stagekeeper.domain.operation import ALLOWED
 from stagekeeper.domain.plan import Published
 from stagekeeper.domain.record import Failed, Succeeded
 from stagekeeper.domain.refusal import Code, Refusal
+from stagekeeper.domain.stack_plan import AppliedStack, StackMark, Stand
+from stagekeeper.domain.stack_work import StackProgress, StackRecord
 from tests.adapters.records import RECORD
 
 from .pages import ROOT, codes, section, tables, text
@@ -46,9 +50,9 @@ ARN = FunctionArn("arn:aws:lambda:us-east-1:000000000000:function:orders-api")
 API = LogicalName("Api")
 ORDERS, PROD, OPERATION = ServiceName("orders"), StageName("prod"), RECORD.operation_id
 CONTENT = Content("code", "configuration")
-RELEASE = Release(ReleaseNumber(7), {API: ReleaseFunction(ARN, CONTENT)})
+RELEASE = Release(ReleaseNumber(7), {API: ReleaseFunction(ARN, CONTENT)}, TemplateRef("templates/x.json", "d1g"))
 #: Keys of maps that are data, not names of attributes.
-DATA = {ARN, API, OPERATION}
+DATA = {ARN, API, OPERATION, 0, "0"}
 
 Attributes = dict[Key, set[str]]
 
@@ -113,6 +117,10 @@ def written() -> Attributes:
     journal.note_look(converging)
     journal.record_failure(converging, Refusal(Code.DRIFTED, ""), calls_ended=True, moved={})
     journal.commit(converging, stage, movement, None)
+    mark = StackMark(Stand.REACHED, StackProgress("arn:stack", ("prepare",), 1, 1))
+    seen = StackRecord("arn:stack", "d1g", "")
+    stack = AppliedStack("orders--prod", "stacks/x.json", seen, PROD)
+    StackJournal(notebook, Frozen()).record_applied(converging, 0, mark, stack)
     for end in (Succeeded({}), Failed("Locked", {})):
         notebook.transact([Put(Key(f"OPERATION#{OPERATION}", "OPERATION"), end_attributes(end, ""))])
     ObjectHashes(notebook, read_only=False).remember("bucket/key#version#etag", "")

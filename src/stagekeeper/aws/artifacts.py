@@ -102,16 +102,19 @@ class Artifacts:
             return Unreadable(what, self._why(error, bucket))
         return base64.b64encode(sha256.digest()).decode()
 
-    def document(self, bucket: str, key: str, limit: int) -> bytes | Absent | Unreadable:
+    def document(self, bucket: str, key: str, limit: int, object_version: str | None = None) -> bytes | Absent | Unreadable:
         """A small object, whole. More than ``limit`` bytes is Unreadable."""
         what = f"s3://{bucket}/{key}"
+        get: GetObjectRequestTypeDef = {"Bucket": bucket, "Key": key}
+        if object_version is not None:
+            get["VersionId"] = object_version
         try:
-            answer = self._client.get_object(Bucket=bucket, Key=key)
+            answer = self._client.get_object(**get)
             if answer["ContentLength"] > limit:
                 return Unreadable(what, f"it has {answer['ContentLength']} bytes; at most {limit} are taken")
             return answer["Body"].read()
         except ClientError as error:
-            if error_code(error) in ("NoSuchKey", "NoSuchBucket", "404"):
+            if error_code(error) in ("NoSuchKey", "NoSuchBucket", "NoSuchVersion", "404"):
                 return Absent()
             return Unreadable(what, self._why(error, bucket))
         except BotoCoreError as error:
@@ -129,12 +132,16 @@ class Artifacts:
 
     def put_body(self, prefix: str, body: bytes) -> BodyRef:
         """Store a body under its own SHA-256. Raises CallFailed."""
-        key = f"{prefix}/{hashlib.sha256(body).hexdigest()}.json"
+        ref = self.ref_of(prefix, body)
         self._attempt(
-            f"writing s3://{self._bucket}/{key}",
-            lambda: self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json"),
+            f"writing s3://{ref.bucket}/{ref.key}",
+            lambda: self._client.put_object(Bucket=ref.bucket, Key=ref.key, Body=body, ContentType="application/json"),
         )
-        return BodyRef(self._bucket, key)
+        return ref
+
+    def ref_of(self, prefix: str, body: bytes) -> BodyRef:
+        """Where a body lies once it is stored."""
+        return BodyRef(self._bucket, f"{prefix}/{hashlib.sha256(body).hexdigest()}.json")
 
     def get_body(self, key: str) -> bytes:
         """A body that ``put_body`` stored. Raises CallFailed, also when it is not there: then the record is broken."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, TypeVar, assert_never
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,10 +23,14 @@ from stagekeeper.domain.request import (
     Request,
     ResetRequest,
     RollbackRequest,
+    Secret,
     SweepRequest,
     TeardownRequest,
+    Variables,
     VerifyRequest,
 )
+from stagekeeper.domain.service_template import ServiceTemplate
+from stagekeeper.domain.stack_plan import StackContent, StackPlan
 from stagekeeper.domain.sweep import Progress, SweepPlan
 from stagekeeper.domain.teardown import TeardownPlan
 
@@ -38,6 +44,10 @@ _TEARDOWN_PLAN: TypeAdapter[TeardownPlan] = TypeAdapter(TeardownPlan)
 _SWEEP_PLAN: TypeAdapter[SweepPlan] = TypeAdapter(SweepPlan)
 _ADOPT_PLAN: TypeAdapter[AdoptPlan] = TypeAdapter(AdoptPlan)
 _PROGRESS: TypeAdapter[Progress] = TypeAdapter(Progress)
+_STACK_PLAN: TypeAdapter[StackPlan] = TypeAdapter(StackPlan)
+_STACK_CONTENT: TypeAdapter[StackContent] = TypeAdapter(StackContent)
+_TEMPLATE: TypeAdapter[ServiceTemplate] = TypeAdapter(ServiceTemplate)
+_VARIABLES: TypeAdapter[Any] = TypeAdapter(dict[str, str | Secret])
 _REQUESTS: dict[OperationKind, TypeAdapter[Any]] = {
     OperationKind.DEPLOY: TypeAdapter(DeployRequest),
     OperationKind.ROLLBACK: TypeAdapter(RollbackRequest),
@@ -64,6 +74,54 @@ class Bodies:
     def request_of(self, record: OperationRecord) -> Request:
         request: Request = self._get(record.request_key, _REQUESTS[record.kind])
         return request
+
+    def resolved_request_of(self, record: OperationRecord) -> Request:
+        """The request with what the service stack says of its functions; of most operations just the request."""
+        key = record.request_key if record.resolved_key is None else record.resolved_key
+        request: Request = self._get(key, _REQUESTS[record.kind])
+        return request
+
+    def put_stack_plan(self, plan: StackPlan) -> str:
+        return self._put("plans", _STACK_PLAN, plan)
+
+    def stack_plan_of(self, record: OperationRecord) -> StackPlan:
+        """What the operation does to stacks; nothing if there is nothing on record."""
+        return StackPlan() if record.stacks_key is None else self._get(record.stacks_key, _STACK_PLAN)
+
+    def put_stack_content(
+        self, template: Mapping[str, Any], parameters: Mapping[str, str], *, read_only: bool = False
+    ) -> tuple[str, StackContent]:
+        """What a stack is made of, in one place; its template as CloudFormation reads it. The same has the same key."""
+        text = json.dumps(template, sort_keys=True).encode()
+        put = self._artifacts.ref_of if read_only else self._artifacts.put_body
+        content = StackContent(put("stack-templates", text).key, hashlib.sha256(text).hexdigest(), dict(parameters))
+        return self._put("stacks", _STACK_CONTENT, content, read_only=read_only), content
+
+    def stack_content(self, key: str) -> StackContent:
+        return self._get(key, _STACK_CONTENT)
+
+    def stack_template(self, key: str) -> Mapping[str, Any]:
+        """The template of a stack, by the key of its content."""
+        found: Mapping[str, Any] = json.loads(self._artifacts.get_body(self.stack_content(key).template_key))
+        return found
+
+    def put_template(self, template: ServiceTemplate, *, read_only: bool = False) -> str:
+        """The key it lies under, or (``read_only``) would."""
+        return self._put("templates", _TEMPLATE, template, read_only=read_only)
+
+    def template(self, key: str) -> ServiceTemplate:
+        return self._get(key, _TEMPLATE)
+
+    def put_variables(self, variables: Variables, *, read_only: bool = False) -> str | None:
+        """None for none of them."""
+        return self._put("variables", _VARIABLES, dict(variables), read_only=read_only) if variables else None
+
+    def variables(self, key: str | None) -> Variables:
+        """A stage's variables; none without a key."""
+        if key is None:
+            return {}
+        found: Variables = self._get(key, _VARIABLES)
+        return found
 
     def put_plan(self, plan: AnyPlan) -> str:
         match plan:
@@ -106,9 +164,10 @@ class Bodies:
         """How far deleting came; nowhere yet if nothing is on record."""
         return Progress() if record.progress_key is None else self._get(record.progress_key, _PROGRESS)
 
-    def _put(self, prefix: str, adapter: TypeAdapter[T], value: T) -> str:
+    def _put(self, prefix: str, adapter: TypeAdapter[T], value: T, *, read_only: bool = False) -> str:
         body = {"schema": SCHEMA, "body": adapter.dump_python(value, mode="json")}
-        return self._artifacts.put_body(prefix, json.dumps(body, sort_keys=True).encode()).key
+        text = json.dumps(body, sort_keys=True).encode()
+        return self._artifacts.ref_of(prefix, text).key if read_only else self._artifacts.put_body(prefix, text).key
 
     def _get(self, key: str, adapter: TypeAdapter[T]) -> T:
         try:

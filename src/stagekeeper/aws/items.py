@@ -31,6 +31,7 @@ from stagekeeper.domain.model import (
     Settings,
     Stage,
     StageName,
+    TemplateRef,
     VersionNumber,
 )
 from stagekeeper.domain.operation import OperationKind, Phase, Status
@@ -38,6 +39,8 @@ from stagekeeper.domain.plan import Published
 from stagekeeper.domain.reach import PastMovement
 from stagekeeper.domain.record import End, Failed, OperationRecord, Succeeded
 from stagekeeper.domain.refusal import Code, Refusal
+from stagekeeper.domain.stack_plan import AppliedStack, StackMark, Stand, When
+from stagekeeper.domain.stack_work import StackProgress, StackRecord
 
 Item = Mapping[str, Any]
 
@@ -145,6 +148,7 @@ def stage_item(stage: Stage) -> Item:
         "description": stage.settings.description,
         "tearing_down": stage.tearing_down,
         "observed": stage.observed,
+        "variables": stage.variables,
     }
 
 
@@ -166,6 +170,8 @@ def stage_of(item: Item) -> Stage:
         tearing_down=item["tearing_down"],
         # An earlier version knew no observed stages.
         observed=item.get("observed"),
+        # An earlier version knew no variables.
+        variables=item.get("variables"),
     )
 
 
@@ -177,6 +183,7 @@ def release_item(release: Release, operation_id: OperationId, at: str) -> Item:
             name: {"arn": part.arn, "code": part.content.code, "configuration": part.content.configuration}
             for name, part in release.functions.items()
         },
+        "template": None if release.template is None else {"key": release.template.key, "digest": release.template.digest},
         "operation_id": operation_id,
         "made_at": at,
     }
@@ -187,7 +194,11 @@ def release_of(item: Item) -> Release:
         LogicalName(name): ReleaseFunction(FunctionArn(part["arn"]), Content(part["code"], part["configuration"]))
         for name, part in item["functions"].items()
     }
-    return Release(ReleaseNumber(item["release"]), functions)
+    # An earlier version knew no templates.
+    template = item.get("template")
+    return Release(
+        ReleaseNumber(item["release"]), functions, None if template is None else TemplateRef(template["key"], template["digest"])
+    )
 
 
 def release_number_of(item: Item) -> ReleaseNumber:
@@ -320,6 +331,10 @@ def operation_item(record: OperationRecord) -> Item:
         "publishing_since": None if record.publishing_since is None else seconds(record.publishing_since),
         "recoveries": record.recoveries,
         "looked_at": None if record.looked_at is None else seconds(record.looked_at),
+        "stacks_key": record.stacks_key,
+        "stacks_due": None if record.stacks_due is None else record.stacks_due.value,
+        "marks": marks_attribute(record.marks),
+        "resolved_key": record.resolved_key,
         **_provenance(record.provenance),
     }
 
@@ -352,12 +367,66 @@ def operation_of(item: Item) -> OperationRecord:
         publishing_since=None if item["publishing_since"] is None else float(item["publishing_since"]),
         recoveries=item["recoveries"],
         looked_at=None if item["looked_at"] is None else float(item["looked_at"]),
+        # An earlier version knew no stacks.
+        stacks_key=item.get("stacks_key"),
+        stacks_due=None if item.get("stacks_due") is None else When(item["stacks_due"]),
+        marks=_marks_of(item.get("marks", {})),
+        resolved_key=item.get("resolved_key"),
         end=_end_of(item),
     )
 
 
 def published_attribute(published: Mapping[FunctionArn, Published]) -> Item:
     return {arn: {"version": made.version.value, "ours": made.ours} for arn, made in published.items()}
+
+
+def marks_attribute(marks: Mapping[int, StackMark]) -> Item:
+    return {
+        str(number): {
+            "stand": mark.stand.value,
+            "stack_id": mark.progress.stack_id,
+            "begun": list(mark.progress.begun),
+            "waits": mark.progress.waits,
+            "blind": mark.progress.blind,
+            "why": mark.why,
+            "changed": mark.changed,
+        }
+        for number, mark in marks.items()
+    }
+
+
+def _marks_of(item: Item) -> dict[int, StackMark]:
+    return {int(number): _mark_of(mark) for number, mark in item.items()}
+
+
+def _mark_of(item: Item) -> StackMark:
+    progress = StackProgress(item["stack_id"], tuple(item["begun"]), int(item["waits"]), int(item["blind"]))
+    return StackMark(Stand(item["stand"]), progress, item["why"], item["changed"])
+
+
+def stack_key(service: ServiceName, name: str) -> Key:
+    return Key(f"SERVICE#{service}", f"STACK#{name}")
+
+
+def stack_item(stack: AppliedStack) -> Item:
+    """What was last made of a stack, so that what is as it should be needs no look at its template."""
+    return {
+        "stack": stack.name,
+        "content_key": stack.content,
+        "stack_id": stack.seen.stack_id,
+        "digest": stack.seen.digest,
+        "changed_at": stack.seen.changed_at,
+        "stage": stack.stage,
+    }
+
+
+def stack_of(item: Item) -> AppliedStack:
+    return AppliedStack(
+        name=item["stack"],
+        content=item["content_key"],
+        seen=StackRecord(item["stack_id"], item["digest"], item["changed_at"]),
+        stage=None if item["stage"] is None else StageName(item["stage"]),
+    )
 
 
 def failure_attribute(failure: Refusal | None) -> Item | None:

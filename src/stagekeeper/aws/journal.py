@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import functools
 import operator
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from stagekeeper.aws import items
-from stagekeeper.aws.clock import Clock, iso
+from stagekeeper.aws.clock import iso
 from stagekeeper.aws.errors import Unanswered
-from stagekeeper.aws.store import Store
+from stagekeeper.aws.mandated import LOCK_ATTEMPTS, Mandated, Superseded, known, movement_put
 from stagekeeper.aws.table import (
     Check,
     Condition,
@@ -24,14 +23,11 @@ from stagekeeper.aws.table import (
     Key,
     MalformedItem,
     Put,
-    Table,
     TransactionRefused,
-    Update,
     Write,
     absent,
     has,
     has_entry,
-    lacks,
 )
 from stagekeeper.domain import lock as lock_rules
 from stagekeeper.domain.adoption import AdoptedVersion
@@ -52,16 +48,12 @@ from stagekeeper.domain.operation import Phase, Status, may_become
 from stagekeeper.domain.plan import Published
 from stagekeeper.domain.record import Carrier, End, OperationRecord
 from stagekeeper.domain.refusal import Refusal
+from stagekeeper.domain.stack_plan import When
 
 #: DynamoDB takes 100 writes in a transaction; one of each chunk is the check of the operation's epoch.
 _CHUNK = 99
-_LOCK_ATTEMPTS = 20
 #: How long (seconds) a sweep of many services waits for locks in all, of the four hours that its execution may take.
 _SWEEP_PATIENCE = 3 * 3600
-
-
-class Superseded(Exception):
-    """This worker has lost its mandate: somebody else decided, or goes on with the operation."""
 
 
 class ClaimLost(Exception):
@@ -81,13 +73,17 @@ class VersionRecord:
     published: Published
 
 
-class Journal:
-    """See the module. Raises Superseded, and CallFailed when DynamoDB does not answer."""
+@dataclass(frozen=True, slots=True)
+class StackIntent:
+    """What an operation intends with stacks, and the request of a deploy as its service stack completes it."""
 
-    def __init__(self, table: Table, clock: Clock) -> None:
-        self._table = table
-        self._clock = clock
-        self._store = Store(table)
+    stacks_key: str
+    due: When | None
+    resolved_key: str | None = None
+
+
+class Journal(Mandated):
+    """See the module. Raises Superseded, and CallFailed when DynamoDB does not answer."""
 
     # The operation's record.
 
@@ -167,19 +163,29 @@ class Journal:
             raise Superseded(f"operation {record.operation_id} went on without this worker")
 
     def record_intent(
-        self, record: OperationRecord, plan_key: str, new: Service | None = None, *, taking: int = 1
+        self,
+        record: OperationRecord,
+        plan_key: str,
+        new: Service | None = None,
+        *,
+        taking: int = 1,
+        stacks: StackIntent | None = None,
     ) -> OperationRecord:
         """The whole intent goes on record before the first effect; with it the numbers of new releases are taken.
 
         ``new`` is the service as it is then: ``taking`` so many numbers, the last of which is its last.
         """
         following = replace(record, status=Status.CONVERGING, plan_key=plan_key, progress_key=None, epoch=record.epoch + 1)
-        attributes = {
+        attributes: dict[str, Any] = {
             "status": following.status.value,
             "plan_key": plan_key,
             "progress_key": None,
             "epoch": following.epoch,
         }
+        if stacks is not None:
+            key, due, resolved = stacks.stacks_key, stacks.due, stacks.resolved_key
+            following = replace(following, stacks_key=key, stacks_due=due, resolved_key=resolved)
+            attributes |= {"stacks_key": key, "stacks_due": None if due is None else due.value, "resolved_key": resolved}
         writes: list[Write] = [self._update(record, attributes)]
         if record.locked_service is not None:
             writes.append(Check(items.lock_key(record.locked_service), has_entry("holders", record.operation_id)))
@@ -357,19 +363,26 @@ class Journal:
         extra = [write for stage, movement in stages for write in self._stage_writes(record, stage, movement)]
         return self._end(record, Status.COMMITTED, end, extra, {"committed_at": iso(self._clock.now())})
 
+    def _release_puts(self, record: OperationRecord, release: Release) -> list[Write]:
+        """A new release, and what finds it by its content."""
+        service = known(record.service)
+        item = items.release_item(release, record.operation_id, iso(self._clock.now()))
+        pointer = Put(items.release_digest_key(service, release.digest), {"release": release.number})
+        return [Put(items.release_key(service, release.number), item), pointer]
+
     # The lock.
 
     def ask_for_lock(self, record: OperationRecord, slots: frozenset[str]) -> Answer:
-        """Grant, queue or give up, in one conditional write that also checks that the operation has not ended."""
-        service = _known(record.service)
+        """Grant, queue or give up, in one conditional write under the worker's mandate: an ask that is late must not be granted
+        what the operation has let go of since."""
+        service = known(record.service)
         wish = _entry(record, slots, record.asked_at)
-        for _ in range(_LOCK_ATTEMPTS):
+        for _ in range(LOCK_ATTEMPTS):
             lock = self._store.lock(service)
             changed, answer = lock_rules.ask(lock, wish, self._clock.now())
             if changed == lock:
                 return answer
-            not_ended = Check(items.operation_key(record.operation_id), lacks("ended_at"))
-            if self._changed_lock([not_ended], service, lock, changed):
+            if self._changed_lock([self._mandate(record)], service, lock, changed):
                 return answer
         raise Unanswered(f"asking for the lock of service {service}", "others were faster every time")
 
@@ -377,7 +390,7 @@ class Journal:
         """Ask for ``collect`` of one service after the other, with new patience for each; the answer comes with the mandate."""
         following = replace(record, epoch=record.epoch + 1, phase=Phase.COLLECT, collecting=service)
         attributes = {"epoch": following.epoch, "phase": following.phase.value, "collecting": service}
-        for _ in range(_LOCK_ATTEMPTS):
+        for _ in range(LOCK_ATTEMPTS):
             lock = self._store.lock(service)
             usable = self._without_ended_sweeper(lock, record.operation_id)
             now = self._clock.now()
@@ -403,7 +416,7 @@ class Journal:
     def free_stray(self, operation_id: OperationId, service: ServiceName) -> bool:
         """Take an operation that is not on record out of the lock; False if it is on record after all."""
         unknown = Check(items.operation_key(operation_id), absent())
-        for _ in range(_LOCK_ATTEMPTS):
+        for _ in range(LOCK_ATTEMPTS):
             seen = self._store.lock(service)
             try:
                 free = lock_rules.sweep_is_over(lock_rules.release(seen, operation_id), operation_id)
@@ -428,7 +441,7 @@ class Journal:
 
     def ask_for_lease(self, wish: Entry, service: ServiceName) -> Answer:
         """Ask for ``collect`` without an operation: granted, it ends by itself."""
-        for _ in range(_LOCK_ATTEMPTS):
+        for _ in range(LOCK_ATTEMPTS):
             lock = self._store.lock(service)
             changed, answer = lock_rules.ask(lock, wish, self._clock.now())
             if changed == lock or self._changed_lock([], service, lock, changed):
@@ -444,7 +457,7 @@ class Journal:
 
     def end_lease(self, wish: Entry, service: ServiceName) -> None:
         """Give it back, or the place in the queue."""
-        for _ in range(_LOCK_ATTEMPTS):
+        for _ in range(LOCK_ATTEMPTS):
             lock = self._store.lock(service)
             free = lock_rules.release(lock, wish.operation_id)
             if free == lock or self._changed_lock([], service, lock, free):
@@ -474,27 +487,37 @@ class Journal:
     def commit_service_teardown(self, record: OperationRecord, end: End) -> OperationRecord:
         """The same for a whole service, of which stages and everything else are off the record already."""
         attributes = {"committed_at": iso(self._clock.now())}
-        service = _known(record.service)
+        service = known(record.service)
         extra = [Delete(items.service_key(service)), Delete(items.known_service_key(service))]
         return self._end(record, Status.COMMITTED, end, extra, attributes, forget_lock=True)
 
     def _gone(self, record: OperationRecord, stage: Stage, movement: Movement) -> list[Write]:
-        service = _known(record.service)
-        return [Delete(items.stage_key(service, stage.name), has("revision", stage.revision)), _movement_put(service, movement)]
+        service = known(record.service)
+        return [Delete(items.stage_key(service, stage.name), has("revision", stage.revision)), movement_put(service, movement)]
 
     # The end.
 
-    def commit(self, record: OperationRecord, stage: Stage | None, movement: Movement | None, end: End | None) -> OperationRecord:
-        """``converging -> committed``: stage, movement and status at once; the lock too, if this is the end (``end``)."""
+    def commit(
+        self,
+        record: OperationRecord,
+        stage: Stage | None,
+        movement: Movement | None,
+        end: End | None,
+        due: When | None = None,
+    ) -> OperationRecord:
+        """``converging -> committed``: stage, movement and status at once; the lock too, if this is the end (``end``).
+
+        ``due`` are the steps of stacks that follow.
+        """
         status = Status.COMMITTED
         _check_way(record, status)
-        attributes = {"committed_at": iso(self._clock.now())}
+        attributes: dict[str, Any] = {"committed_at": iso(self._clock.now())}
         extra = self._stage_writes(record, stage, movement)
         if end is None:
-            following = replace(record, status=status, epoch=record.epoch + 1)
-            update = self._update(record, {**attributes, "status": status.value, "epoch": following.epoch})
-            lock_held = Check(items.lock_key(_known(record.service)), has_entry("holders", record.operation_id))
-            self._transact([update, lock_held, *extra])
+            following = replace(record, status=status, epoch=record.epoch + 1, stacks_due=due)
+            attributes |= {"status": status.value, "epoch": following.epoch, "stacks_due": None if due is None else due.value}
+            lock_held = Check(items.lock_key(known(record.service)), has_entry("holders", record.operation_id))
+            self._transact([self._update(record, attributes), lock_held, *extra])
             return following
         return self._end(record, status, end, extra, attributes)
 
@@ -520,98 +543,11 @@ class Journal:
         if record.locked_service is None:
             self._transact([update, *extra])
         else:
-            holding = status in (Status.COMMITTED, Status.ENDED)
+            # One that asked for other slots and did not get them ends without any.
+            holding = status in (Status.COMMITTED, Status.ENDED) and record.stacks_due is not When.CLEAN_UP
             let_go = functools.partial(lock_rules.release, operation_id=record.operation_id)
             self._with_lock(record, [update, *extra], let_go, must_hold=holding, forget=forget_lock)
         return replace(record, status=status, end=end, epoch=record.epoch + 1)
-
-    def _stage_writes(self, record: OperationRecord, stage: Stage | None, movement: Movement | None) -> list[Write]:
-        """A stage's revision counts its writes; 0 is one that is not there yet."""
-        writes: list[Write] = []
-        if stage is not None:
-            condition = absent() if stage.revision == 0 else has("revision", stage.revision)
-            following = replace(stage, revision=stage.revision + 1)
-            writes.append(Put(items.stage_key(_known(record.service), stage.name), items.stage_item(following), condition))
-        if movement is not None:
-            writes.append(_movement_put(_known(record.service), movement))
-        return writes
-
-    # Pieces of transactions.
-
-    def _release_puts(self, record: OperationRecord, release: Release) -> list[Write]:
-        """A new release, and what finds it by its content."""
-        service = _known(record.service)
-        item = items.release_item(release, record.operation_id, iso(self._clock.now()))
-        pointer = Put(items.release_digest_key(service, release.digest), {"release": release.number})
-        return [Put(items.release_key(service, release.number), item), pointer]
-
-    def _step_aside(self) -> None:
-        """Others change the lock at the same time: a random pause, so that not all come back at once."""
-        self._clock.sleep(random.uniform(0.02, 0.2))  # noqa: S311  # no secret depends on it
-
-    def _mandate(self, record: OperationRecord) -> Check:
-        condition = has("epoch", record.epoch) & has("status", record.status.value) & lacks("ended_at")
-        return Check(items.operation_key(record.operation_id), condition)
-
-    def _update(self, record: OperationRecord, attributes: Mapping[str, Any]) -> Update:
-        return Update(items.operation_key(record.operation_id), attributes, self._mandate(record).condition)
-
-    def _changed_lock(
-        self, writes: Sequence[Write], service: ServiceName, seen: Lock, changed: Lock, *, forget: bool = False
-    ) -> bool:
-        """Do ``writes`` and put the lock from ``seen`` to ``changed``, together; False if others changed the lock first."""
-        as_seen = absent() if seen.revision == 0 else has("revision", seen.revision)
-        key = items.lock_key(service)
-        # Checked also where nothing is to be changed: a grant that comes in right now would else outlive the operation.
-        lock: Write = Check(key, as_seen)
-        if changed != seen:
-            # A lock that is made again goes on above any that was forgotten: who looked at that one must not take it for this.
-            revision = max(seen.revision, int(self._clock.now() * 1000)) + 1
-            lock = Put(key, items.lock_item(replace(changed, revision=revision)), as_seen)
-        if forget and not (changed.holders or changed.queue):
-            lock = Delete(key, as_seen)
-        try:
-            self._table.transact([*writes, lock])
-            return True
-        except TransactionRefused as refused:
-            if refused.failed != {len(writes)}:
-                keys = ", ".join(writes[index].key.sk for index in sorted(refused.failed - {len(writes)}))
-                raise Superseded(f"{keys} changed in the meantime") from refused
-            self._step_aside()
-            return False
-
-    def _transact(self, writes: Sequence[Write]) -> None:
-        try:
-            self._table.transact(writes)
-        except TransactionRefused as refused:
-            keys = ", ".join(writes[index].key.sk for index in sorted(refused.failed))
-            raise Superseded(f"{keys} changed in the meantime") from refused
-
-    def _with_lock(
-        self,
-        record: OperationRecord,
-        writes: Sequence[Write],
-        change: Callable[[Lock], Lock],
-        *,
-        must_hold: bool = True,
-        forget: bool = False,
-    ) -> None:
-        """Do ``writes`` and change the lock, together. Others that change the lock at the same time only make it try again."""
-        service = _known(record.locked_service)
-        for _ in range(_LOCK_ATTEMPTS):
-            seen = self._store.lock(service)
-            if must_hold and not lock_rules.holds(seen, record.operation_id, frozenset()):
-                raise Superseded(f"operation {record.operation_id} does not hold its lock any more")
-            if self._changed_lock(writes, service, seen, change(seen), forget=forget):
-                return
-        raise Unanswered(f"changing the lock of service {service}", "others were faster every time")
-
-
-def _known(service: ServiceName | None) -> ServiceName:
-    """Only a sweep of all services is about none in particular, and it takes one lock after the other."""
-    if service is None:
-        raise AssertionError("this operation is about no service in particular")
-    return service
 
 
 def _check_way(record: OperationRecord, status: Status) -> None:
@@ -626,7 +562,3 @@ def _as_seen(claim: Claim) -> Condition:
 def _entry(record: OperationRecord, slots: frozenset[str], since: float) -> Entry:
     """The operation as the lock knows it."""
     return Entry(record.operation_id, record.kind.value, slots, since, gives_up_at=since + record.lock_wait_seconds)
-
-
-def _movement_put(service: ServiceName, movement: Movement) -> Put:
-    return Put(items.movement_key(service, movement.stage, movement.number), items.movement_item(movement), absent())

@@ -27,6 +27,7 @@ from stagekeeper.domain.model import (
 from stagekeeper.domain.operation import Status
 from stagekeeper.domain.reach import PastMovement
 from stagekeeper.domain.record import OperationRecord
+from stagekeeper.domain.stack_plan import AppliedStack
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741  # an item, or None where there is none
@@ -85,6 +86,14 @@ class Store:
     def versions(self, arn: FunctionArn) -> dict[VersionNumber, VersionOnRecord]:
         """The ledger of a function: every version that was recorded, whoever published it."""
         return dict(_as(_version_of, item) for item in self._table.query(f"FUNCTION#{arn}", "VERSION#"))
+
+    def stack(self, service: ServiceName, name: str) -> AppliedStack | None:
+        item = self._table.get(items.stack_key(service, name))
+        return None if item is None else _as(items.stack_of, item)
+
+    def stacks(self, service: ServiceName) -> list[AppliedStack]:
+        """Every stack that we made for the service and that is not gone."""
+        return [_as(items.stack_of, item) for item in self._table.query(f"SERVICE#{service}", "STACK#")]
 
     def release(self, service: ServiceName, number: ReleaseNumber) -> Release | None:
         item = self._table.get(items.release_key(service, number))

@@ -118,12 +118,12 @@ class Table:
 
     def __init__(self, client: DynamoDBClient, name: str, clock: Clock) -> None:
         self._client = client
-        self._name = name
+        self.name = name
         self._clock = clock
 
     def get(self, key: Key) -> dict[str, Any] | None:
         try:
-            answer = self._client.get_item(TableName=self._name, Key=_key(key), ConsistentRead=True)
+            answer = self._client.get_item(TableName=self.name, Key=_key(key), ConsistentRead=True)
         except (ClientError, BotoCoreError) as error:
             raise self._failed("reading", key.sk, error) from error
         return _plain_item(key, answer["Item"]) if "Item" in answer else None
@@ -133,7 +133,7 @@ class Table:
         placeholders = {f"#p{index}": name for index, name in enumerate(names)}
         try:
             answer = self._client.get_item(
-                TableName=self._name,
+                TableName=self.name,
                 Key=_key(key),
                 ConsistentRead=True,
                 ProjectionExpression=", ".join(placeholders),
@@ -160,19 +160,19 @@ class Table:
 
     def _get_chunk(self, chunk: list[dict[str, str]], found: dict[Key, dict[str, Any]]) -> list[dict[str, str]]:
         try:
-            answer = self._client.batch_get_item(RequestItems={self._name: {"Keys": chunk, "ConsistentRead": True}})
+            answer = self._client.batch_get_item(RequestItems={self.name: {"Keys": chunk, "ConsistentRead": True}})
         except (ClientError, BotoCoreError) as error:
             raise self._failed("reading", f"{len(chunk)} items", error) from error
-        for item in answer["Responses"].get(self._name, []):
+        for item in answer["Responses"].get(self.name, []):
             key = Key(str(item["pk"]), str(item["sk"]))
             found[key] = _plain_item(key, item)
-        left = answer.get("UnprocessedKeys", {}).get(self._name)
+        left = answer.get("UnprocessedKeys", {}).get(self.name)
         return [{"pk": str(key["pk"]), "sk": str(key["sk"])} for key in left["Keys"]] if left else []
 
     def query(self, pk: str, sk_prefix: str) -> list[dict[str, Any]]:
         """All items of a partition whose sort key begins so, in its order; all pages."""
         pages = self._client.get_paginator("query").paginate(
-            TableName=self._name,
+            TableName=self.name,
             KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
             ExpressionAttributeValues={":pk": pk, ":sk": sk_prefix},
             ConsistentRead=True,
@@ -188,7 +188,7 @@ class Table:
         if sk_prefix is not None:
             condition, values = f"{condition} AND begins_with(sk, :sk)", {**values, ":sk": sk_prefix}
         pages = self._client.get_paginator("query").paginate(
-            TableName=self._name,
+            TableName=self.name,
             KeyConditionExpression=condition,
             ExpressionAttributeValues=values,
             ProjectionExpression="pk, sk",
@@ -202,7 +202,7 @@ class Table:
     def scan(self, sk: str) -> list[Key]:
         """The keys of all items with this sort key. Reads the whole table: nothing that is done often may ask for it."""
         pages = self._client.get_paginator("scan").paginate(
-            TableName=self._name,
+            TableName=self.name,
             FilterExpression="sk = :sk",
             ExpressionAttributeValues={":sk": sk},
             ProjectionExpression="pk, sk",
@@ -217,7 +217,7 @@ class Table:
         """The last item of a partition whose sort key begins so; None if there is none."""
         try:
             answer = self._client.query(
-                TableName=self._name,
+                TableName=self.name,
                 KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
                 ExpressionAttributeValues={":pk": pk, ":sk": sk_prefix},
                 ConsistentRead=True,
@@ -233,7 +233,7 @@ class Table:
 
         Conflicts with other transactions are tried again: they say nothing about the conditions.
         """
-        items = [_transact_item(self._name, write) for write in writes]
+        items = [_transact_item(self.name, write) for write in writes]
         # One token for all attempts: one that got through although its answer was lost is answered as done, not as refused.
         token = uuid.uuid4().hex
         for attempt in range(_ATTEMPTS):
@@ -258,12 +258,12 @@ class Table:
     def put(self, put: Put) -> None:
         """One item, without a transaction. Its condition must be None."""
         try:
-            self._client.put_item(TableName=self._name, Item=_full_item(put))
+            self._client.put_item(TableName=self.name, Item=_full_item(put))
         except (ClientError, BotoCoreError) as error:
             raise self._failed("writing", put.key.sk, error) from error
 
     def _failed(self, doing: str, what: str, error: ClientError | BotoCoreError) -> CallFailed:
-        return translated(f"{doing} {what} of table {self._name}", error)
+        return translated(f"{doing} {what} of table {self.name}", error)
 
 
 def _key(key: Key) -> dict[str, str]:

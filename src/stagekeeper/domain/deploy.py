@@ -44,13 +44,26 @@ from stagekeeper.domain.model import (
     ReleaseNumber,
     ServiceName,
     StageName,
+    TemplateRef,
     VersionNumber,
     content_digest,
 )
 from stagekeeper.domain.observed import not_ours
 from stagekeeper.domain.operation import OperationKind
-from stagekeeper.domain.plan import Join, Plan, Publish, Reuse, Unchanged
+from stagekeeper.domain.plan import Change, Join, Plan, Publish, Reuse, Unchanged
 from stagekeeper.domain.refusal import Code, Refusal, no_service, no_stage
+
+
+@dataclass(frozen=True, slots=True)
+class StackWish:
+    """What a deploy of a template adds: the template, the stage's variables afterwards, and whether stacks differ from what is
+    wanted of them."""
+
+    template: TemplateRef | None = None
+    variables: str | None = None
+    due: bool = False
+    changes: tuple[Change, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,7 @@ class DeployWish:
     overwrite_drift: bool
     if_release: ReleaseNumber | None
     accept_unqualified_callers: bool
+    stacks: StackWish = StackWish()
 
 
 def admit_deploy(wish: DeployWish, at: StageFacts) -> Refusal | None:
@@ -131,12 +145,12 @@ def plan_deploy(wish: DeployWish, facts: DeployFacts) -> Plan | Unchanged | Refu
     if refused is not None:
         return refused
 
-    release, new = _release(facts, functions)
+    release, new = _release(facts, functions, wish.stacks.template)
     stage = facts.at.stage
     claims = _claims(wish, wanted, publishes, facts)
     there_already = not new if wish.stage is None else _serves(facts.at, release)
-    if there_already and not (publishes or aliases.moves or aliases.drops or aliases.forgotten):
-        return Unchanged(release)
+    if there_already and not (publishes or aliases.moves or aliases.drops or aliases.forgotten or wish.stacks.due):
+        return Unchanged(release, wish.stacks.warnings)
     return Plan(
         kind=OperationKind.DEPLOY,
         service=wish.service,
@@ -155,7 +169,10 @@ def plan_deploy(wish: DeployWish, facts: DeployFacts) -> Plan | Unchanged | Refu
         joins={arn: Join(facts.claims.get(arn), claim) for arn, claim in claims.items()},
         way_back=pushed(stage, release),
         overwrite_drift=wish.overwrite_drift,
-        warnings=() if wish.stage is None else tuple(_warnings(wish.stage, aliases, facts)),
+        warnings=(*wish.stacks.warnings, *(() if wish.stage is None else _warnings(wish.stage, aliases, facts))),
+        template=wish.stacks.template,
+        variables=wish.stacks.variables,
+        stack_changes=wish.stacks.changes,
     )
 
 
@@ -403,10 +420,12 @@ def _aliases(wish: DeployWish, stage: StageName, facts: DeployFacts, targets: li
     )
 
 
-def _release(facts: DeployFacts, functions: dict[LogicalName, ReleaseFunction]) -> tuple[ReleaseNumber, bool]:
+def _release(
+    facts: DeployFacts, functions: dict[LogicalName, ReleaseFunction], template: TemplateRef | None
+) -> tuple[ReleaseNumber, bool]:
     """The release with this content: the one there is, or the next number."""
     equal = facts.equal_release
-    if equal is not None and equal.digest == content_digest(functions):
+    if equal is not None and equal.digest == content_digest(functions, template):
         return equal.number, False
     return ReleaseNumber(facts.at.last_release + 1), True
 

@@ -64,21 +64,36 @@ class ReleaseFunction:
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateRef:
+    """The template that a release was deployed from: where its split form lies, and its identity (hex SHA-256), which leaves out
+    where the functions' code lies."""
+
+    key: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
-    """Immutable content of a whole service, numbered r1, r2, … per service. Equal content is the same release."""
+    """Immutable content of a whole service, numbered r1, r2, … per service. Equal content is the same release.
+
+    ``template`` is None for a service without one.
+    """
 
     number: ReleaseNumber
     functions: Mapping[LogicalName, ReleaseFunction]
+    template: TemplateRef | None = None
 
     @property
     def digest(self) -> str:
-        return content_digest(self.functions)
+        return content_digest(self.functions, self.template)
 
 
-def content_digest(functions: Mapping[LogicalName, ReleaseFunction]) -> str:
-    """The identity of a release's content (hex SHA-256): names, homes, code and configuration; nothing of where it runs."""
+def content_digest(functions: Mapping[LogicalName, ReleaseFunction], template: TemplateRef | None = None) -> str:
+    """The identity of a release's content (hex SHA-256): names, homes, code and configuration, and what its template declares
+    beside; nothing of where it runs."""
     lines = {name: [part.arn, part.content.code, part.content.configuration] for name, part in functions.items()}
-    return hashlib.sha256(json.dumps(lines, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    told: object = lines if template is None else [lines, template.digest]
+    return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +125,7 @@ class Stage:
     ``movements`` is the number of its last movement, which goes on where an earlier stage of this name ended.
     ``tearing_down``: a teardown began and has not ended. ``observed`` is the name of the stack that owns the alias, on at least
     one function: such a stage is only looked at, since CloudFormation would put back or delete what others move.
+    ``variables`` is where the stage's variables lie; None if it has none.
     """
 
     name: StageName
@@ -122,6 +138,7 @@ class Stage:
     settings: Settings = Settings()
     tearing_down: bool = False
     observed: str | None = None
+    variables: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,8 @@ class Phase(StrEnum):
     """What the worker that holds the mandate is doing; decides how long a call of its may still be under way."""
 
     PLAN = "plan"
+    STACKS = "stacks"
+    WAITING = "waiting"  # for a stack; nobody is at work
     PUBLISH = "publish"
     MOVE = "move"
     COMMIT = "commit"
@@ -82,5 +84,5 @@ def seconds_until_calls_ended(phase: Phase) -> int:
 
     It may begin one more call until it looks at the epoch again.
     """
-    answer = PUBLISH_CALL_TIMEOUT if phase is Phase.PUBLISH else ALIAS_CALL_TIMEOUT
+    answer = PUBLISH_CALL_TIMEOUT if phase in (Phase.PUBLISH, Phase.STACKS) else ALIAS_CALL_TIMEOUT
     return MANDATE_INTERVAL + CONNECT_TIMEOUT + answer

@@ -21,9 +21,40 @@ from stagekeeper.domain.model import (
     ServiceName,
     Settings,
     StageName,
+    TemplateRef,
     VersionNumber,
 )
 from stagekeeper.domain.operation import OperationKind
+
+Action = Literal[
+    "publish",
+    "reuse",
+    "create_alias",
+    "move_alias",
+    "delete_alias",
+    "delete_version",
+    "kept",
+    "create_stack",
+    "update_stack",
+    "delete_stack",
+    "change_shared",
+    "keep_shared",
+    "delete_shared",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of an operation's ``changes``. ``before`` and ``after`` are version numbers as text, or None.
+
+    ``function`` is the name of a stack where that is what changes, and a resource's logical id where stages share one.
+    """
+
+    function: str
+    action: Action
+    before: str | None
+    after: str | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +139,10 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything an operation will do. ``settled`` are the aliases it leaves as they are (kept ones included)."""
+    """Everything an operation will do. ``settled`` are the aliases it leaves as they are (kept ones included).
+
+    ``template`` and ``variables`` are the stage's afterwards; ``stack_changes`` is what becomes of stacks, for people to read.
+    """
 
     kind: OperationKind
     service: ServiceName
@@ -128,6 +162,9 @@ class Plan:
     way_back: tuple[ReleaseNumber, ...]
     overwrite_drift: bool
     warnings: tuple[str, ...]
+    template: TemplateRef | None = None
+    variables: str | None = None
+    stack_changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,20 +194,6 @@ class Published:
     ours: bool
 
 
-Action = Literal["publish", "reuse", "create_alias", "move_alias", "delete_alias", "delete_version", "kept"]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One line of an operation's ``changes``. ``before`` and ``after`` are version numbers as text, or None."""
-
-    function: LogicalName
-    action: Action
-    before: str | None
-    after: str | None
-    reason: str
-
-
 def changes(plan: Plan, published: Mapping[FunctionArn, Published]) -> list[Change]:
     """The plan as its user reads it, with the numbers of the versions that were published so far."""
     lines = [_publish_line(publish, published.get(publish.arn)) for publish in plan.publishes]
@@ -189,7 +212,7 @@ def changes(plan: Plan, published: Mapping[FunctionArn, Published]) -> list[Chan
         )
     lines += [Change(k.function, "kept", str(k.version), str(k.version), k.reason) for k in plan.keeps]
     lines += [Change(d.function, "delete_alias", str(d.before), None, d.reason) for d in plan.drops]
-    return lines
+    return [*lines, *plan.stack_changes]
 
 
 def _publish_line(publish: Publish, made: Published | None) -> Change:

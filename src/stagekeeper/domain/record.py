@@ -10,6 +10,7 @@ from stagekeeper.domain.model import FunctionArn, OperationId, Provenance, Servi
 from stagekeeper.domain.operation import OperationKind, Phase, Status
 from stagekeeper.domain.plan import Published
 from stagekeeper.domain.refusal import Refusal
+from stagekeeper.domain.stack_plan import StackMark, When
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,9 @@ class OperationRecord:
     ``overlapped``: a phase was begun more than once, so an earlier worker of it may still be busy. ``publishing_since`` (epoch
     seconds) is when the versions were first waited for. ``execution`` is the one that carries the operation; others must not
     touch it. ``recoveries`` counts those that were begun; ``looked_at`` (epoch seconds) is when it last asked whether those in
-    its way still live. ``end`` is there once the operation has ended.
+    its way still live. ``end`` is there once the operation has ended. ``stacks_key`` is where its plan of stacks lies, ``marks``
+    how far each of that plan's steps came, and ``stacks_due`` the place of those that come next (None: none does).
+    ``resolved_key`` is where a deploy's request lies with the functions that its template turned out to have.
     """
 
     operation_id: OperationId
@@ -76,6 +79,10 @@ class OperationRecord:
     publishing_since: float | None = None
     recoveries: int = 0
     looked_at: float | None = None
+    stacks_key: str | None = None
+    stacks_due: When | None = None
+    marks: Mapping[int, StackMark] = field(default_factory=dict)
+    resolved_key: str | None = None
     end: End | None = None
 
     @property

@@ -29,6 +29,10 @@ LOOK_AT = 10
 MAX_RECOVERIES = 5
 
 
+#: What Lambda and Step Functions call it when a worker is gone: what a worker raised has the exception's name.
+DIED = ("Lambda.", "Runtime.", "Sandbox.", "States.")
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """The execution is at work, or waits."""
@@ -78,7 +82,7 @@ def is_to_be_followed(record: OperationRecord, error: str) -> bool:
 
     ``error`` is Step Functions' name for it: Lambda's and its own for a worker that died, else that of a worker's exception.
     """
-    died = error.startswith(("Lambda.", "Runtime.", "Sandbox.", "States."))
+    died = error.startswith(DIED)
     only_forward = record.status is Status.COMMITTED or (
         record.status is Status.CONVERGING and record.kind in (OperationKind.TEARDOWN, OperationKind.SWEEP)
     )
@@ -115,8 +119,10 @@ def after_death(record: OperationRecord) -> EndUnbegun | GoForward | LookAtAlias
         case Status.CONVERGING:
             if record.kind in (OperationKind.TEARDOWN, OperationKind.SWEEP, OperationKind.ADOPT):
                 return GoForward()
-            # Before the first alias was moved some version may be missing, and nothing is lost by putting back.
-            return LookAtAliases() if record.phase in (Phase.MOVE, Phase.COMMIT) else PutBack()
+            # Before the first alias was moved some version may be missing, and nothing is lost by putting back. While a stack is
+            # still to come the aliases alone say nothing.
+            moving = record.phase in (Phase.MOVE, Phase.COMMIT) and record.stacks_due is None
+            return LookAtAliases() if moving else PutBack()
         case Status.REFUSED | Status.UNCHANGED | Status.COMPENSATED | Status.ENDED | Status.NEEDS_ATTENTION:
             raise AssertionError(f"operation {record.operation_id} is {record.status}: nothing is to be recovered")
     assert_never(record.status)

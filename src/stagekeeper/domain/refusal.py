@@ -27,6 +27,8 @@ class Code(StrEnum):
     CONFIRMATION_REQUIRED = "ConfirmationRequired"
     STAGE_IN_USE = "StageInUse"
     ALIAS_OWNED_ELSEWHERE = "AliasOwnedElsewhere"
+    STACK_OWNED_ELSEWHERE = "StackOwnedElsewhere"
+    SHARED_RESOURCE_IN_USE = "SharedResourceInUse"
     UNQUALIFIED_CALLERS = "UnqualifiedCallers"
     UNREADABLE = "Unreadable"
     ARTIFACT_MISSING = "ArtifactMissing"

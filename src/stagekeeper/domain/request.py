@@ -48,6 +48,28 @@ class DocumentRef:
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateWish:
+    """A packaged SAM or CloudFormation template in S3, instead of functions, and the values of its parameters."""
+
+    s3_bucket: str
+    s3_key: str
+    s3_object_version: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
+    allow_shared: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A variable whose value is in AWS Secrets Manager: only its ARN is ever kept."""
+
+    arn: str
+
+
+#: A stage's variables, by name. Plain values are no secrets.
+Variables = Mapping[str, str | Secret]
+
+
+@dataclass(frozen=True, slots=True)
 class Common:
     """What every operation takes."""
 
@@ -59,6 +81,9 @@ class Common:
 
 @dataclass(frozen=True, slots=True)
 class DeployRequest:
+    """With a template ``functions`` are empty until its service stack says what they are called. ``variables`` None leaves the
+    stage's as they are."""
+
     common: Common
     service: ServiceName
     stage: StageName | None
@@ -66,6 +91,8 @@ class DeployRequest:
     partial: bool = False
     overwrite_drift: bool = False
     accept_unqualified_callers: bool = False
+    template: TemplateWish | None = None
+    variables: Variables | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +127,7 @@ class CloneRequest:
     stage: StageName
     like: StageName
     allow_missing: bool = False
+    variables: Variables | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

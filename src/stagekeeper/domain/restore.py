@@ -6,11 +6,11 @@ The pure decision from facts to a plan. Must not read or change anything itself.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from stagekeeper.domain.aliases import Problem, Target, made_again, owned_elsewhere, plan_aliases, refusal, unreadable
-from stagekeeper.domain.deploy import stage_moved
+from stagekeeper.domain.deploy import StackWish, stage_moved
 from stagekeeper.domain.facts import Absent, RestoreFacts, StageFacts, Unreadable, VersionSeen
 from stagekeeper.domain.ledger import choose_rollback, popped, pushed
 from stagekeeper.domain.model import (
@@ -66,6 +66,7 @@ class RestoreWish:
     overwrite_drift: bool
     allow_missing: bool
     if_release: ReleaseNumber | None
+    stacks: StackWish = field(default_factory=StackWish)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ def plan_restore(wish: RestoreWish, chosen: Chosen, facts: RestoreFacts) -> Plan
     stage = chosen.stage
     release = facts.release
     problems = [*not_ours(stage), *([] if facts.like is None else moved_since(facts.like))]
-    warnings: list[str] = []
+    warnings: list[str] = list(wish.stacks.warnings)
     targets: list[Target] = []
     for name, part in release.functions.items():
         if part.arn in facts.at.gone:
@@ -182,7 +183,7 @@ def plan_restore(wish: RestoreWish, chosen: Chosen, facts: RestoreFacts) -> Plan
     if refused is not None:
         return refused
     served_already = stage is not None and stage.release == release.number and not stage.mixed
-    if served_already and not (aliases.moves or aliases.forgotten):
+    if served_already and not (aliases.moves or aliases.forgotten or wish.stacks.due):
         return Unchanged(release.number, tuple(warnings))
     there_before = True if wish.kind is OperationKind.ROLLBACK else None
     warnings += made_again(facts.at, wish.stage, aliases.moves, there_before=there_before)
@@ -205,6 +206,9 @@ def plan_restore(wish: RestoreWish, chosen: Chosen, facts: RestoreFacts) -> Plan
         way_back=chosen.way_back,
         overwrite_drift=wish.overwrite_drift,
         warnings=tuple(warnings),
+        template=release.template,
+        variables=wish.stacks.variables,
+        stack_changes=wish.stacks.changes,
     )
 
 

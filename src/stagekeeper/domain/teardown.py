@@ -64,6 +64,7 @@ class TeardownPlan:
     verdicts: tuple[Verdict, ...]
     members: tuple[FunctionArn, ...]
     warnings: tuple[str, ...]
+    stack_changes: tuple[Change, ...] = ()
 
 
 def admit_teardown(wish: TeardownWish, at: StageFacts, stages: Sequence[Stage]) -> Refusal | None:
@@ -170,5 +171,14 @@ def judged(
 
 def changes(plan: TeardownPlan) -> list[Change]:
     """The aliases that go, as the lines of ``changes``."""
-    reason = "the stage is torn down" if plan.stage is not None else "the service is torn down"
-    return [Change(alias.function, "delete_alias", str(alias.version), None, reason) for alias in plan.aliases]
+    whole = plan.stage is None
+    lines = [
+        Change(alias.function, "delete_alias", str(alias.version), None, _reason(alias) if whole else "the stage is torn down")
+        for alias in plan.aliases
+    ]
+    return [*plan.stack_changes, *lines]
+
+
+def _reason(alias: TornAlias) -> str:
+    """Of a whole service a function has as many lines as it has stages."""
+    return f"the service is torn down, with stage {alias.stage}"

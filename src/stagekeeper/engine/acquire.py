@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import assert_never
 
-from stagekeeper.domain.lock import Entry, GaveUp, Granted, Waiting, seconds_until_next_ask, slots_for
+from stagekeeper.aws.bodies import Bodies
+from stagekeeper.domain.lock import (
+    COLLECT,
+    PUBLISH,
+    Entry,
+    GaveUp,
+    Granted,
+    Waiting,
+    seconds_until_next_ask,
+    slots_for,
+)
 from stagekeeper.domain.model import ServiceName
-from stagekeeper.domain.operation import Status
+from stagekeeper.domain.operation import OperationKind, Status
 from stagekeeper.domain.record import Carrier, OperationRecord
 from stagekeeper.domain.recovery import LOOK_AT
 from stagekeeper.domain.refusal import Code, Refusal
+from stagekeeper.domain.stack_plan import When, stage_stack_name
+from stagekeeper.engine.clean_up import finish
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.notice import Dead, dead_among, look_after
 from stagekeeper.engine.report import close
@@ -20,12 +33,13 @@ from stagekeeper.engine.step import Go, Step, Wait, failed, resume
 def acquire(deps: Deps, carrier: Carrier) -> Step:
     """One ask. The state machine waits in between, so that waiting costs no running Lambda."""
     record = deps.journal.reread(carrier)
-    if record.status is not Status.PLANNED:
+    after = _after(record)
+    if after is None:
         return resume(record)
-    answer = deps.journal.ask_for_lock(record, slots_for(record.kind, record.stage))
+    answer = deps.journal.ask_for_lock(record, _slots(deps, record))
     match answer:
         case Granted():
-            return Go("Plan")
+            return after
         case Waiting(blockers=blockers):
             look_after(deps, record, blockers)
             now = deps.clock.now()
@@ -34,8 +48,59 @@ def acquire(deps: Deps, carrier: Carrier) -> Step:
         case GaveUp(blockers=blockers):
             dead = [] if record.service is None else dead_among(deps, record.service, blockers[:LOOK_AT])
             refusal = locked(record, record.service, blockers, dead)
-            return close(deps, record, Status.REFUSED, failed(refusal, record.operation_id))
+            return _without_it(deps, record, refusal)
     assert_never(answer)
+
+
+def _after(record: OperationRecord) -> Go | None:
+    """What comes once the lock is held; None if nothing is asked for now."""
+    if record.end is not None:
+        return None
+    match record.status:
+        case Status.PLANNED:
+            return Go("Plan")
+        case Status.CONVERGING if _is_half_done(record):
+            # Its stage stack is gone, and it let go of the stage.
+            return Go("Plan")
+        case Status.COMMITTED if record.stacks_due is When.CLEAN_UP:
+            return Go("Stacks")
+    return None
+
+
+def _is_half_done(record: OperationRecord) -> bool:
+    stacks_done = record.stacks_key is not None and record.stacks_due is None
+    return record.kind is OperationKind.TEARDOWN and record.plan_key is None and stacks_done
+
+
+def _slots(deps: Deps, record: OperationRecord) -> frozenset[str]:
+    if record.status is Status.COMMITTED:
+        removes = any(step.removes_function for _, step in Bodies(deps.artifacts).stack_plan_of(record).of(When.CLEAN_UP))
+        return frozenset({COLLECT if removes else PUBLISH})
+    if record.status is Status.PLANNED and record.kind is OperationKind.TEARDOWN and _has_stack(deps, record):
+        # Its stack goes first, which takes minutes, and needs no more than the stage.
+        return slots_for(OperationKind.CONFIGURE, record.stage)
+    return slots_for(record.kind, record.stage)
+
+
+def _has_stack(deps: Deps, record: OperationRecord) -> bool:
+    service, stage = record.service, record.stage
+    return service is not None and stage is not None and deps.store.stack(service, stage_stack_name(service, stage)) is not None
+
+
+def _without_it(deps: Deps, record: OperationRecord, refusal: Refusal) -> Step:
+    """The end of an operation that did not get what it asked for."""
+    match record.status:
+        case Status.COMMITTED:
+            warning = f"what no stage needs any more stays in the service stack until the next deploy: {refusal.message}"
+            return finish(deps, record, warning=warning)
+        case Status.CONVERGING:
+            message = (
+                f"{refusal.message} The stack of stage {record.stage} is gone already, its aliases are still there: tear it down "
+                "again to go on."
+            )
+            told = replace(refusal, code=Code.NEEDS_ATTENTION, message=message)
+            return close(deps, record, Status.NEEDS_ATTENTION, failed(told, record.operation_id))
+    return close(deps, record, Status.REFUSED, failed(refusal, record.operation_id))
 
 
 def locked(record: OperationRecord, service: ServiceName | None, blockers: Sequence[Entry], dead: Sequence[Dead] = ()) -> Refusal:

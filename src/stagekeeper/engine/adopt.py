@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.clock import iso
 from stagekeeper.aws.errors import CallFailed, NotThere
-from stagekeeper.aws.journal import ClaimLost, Superseded
+from stagekeeper.aws.journal import ClaimLost
 from stagekeeper.aws.lambda_api import VersionListed
+from stagekeeper.aws.mandated import Superseded
 from stagekeeper.domain.adopt import admit_adopt, plan_adopt, stage_contents, usable_aliases
 from stagekeeper.domain.adoption import MAX_ALIASES, AdoptedStage, AdoptFacts, AdoptPlan, AdoptWish, FoundFunction, Place
 from stagekeeper.domain.converge import AliasSeen

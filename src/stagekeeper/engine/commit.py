@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.clock import iso
-from stagekeeper.aws.journal import Superseded
+from stagekeeper.aws.mandated import Superseded
 from stagekeeper.domain.ledger import taken_off
 from stagekeeper.domain.model import FunctionArn, Movement, ServedAlias, Stage, VersionNumber
 from stagekeeper.domain.operation import OperationKind, Phase, Status
 from stagekeeper.domain.plan import Plan
 from stagekeeper.domain.record import Carrier, OperationRecord
+from stagekeeper.domain.stack_plan import When, noted
 from stagekeeper.engine.adopt import commit_adoption
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.move import target_of
@@ -33,8 +34,13 @@ def commit(deps: Deps, carrier: Carrier) -> Step:
         case OperationKind.ADOPT:
             return commit_adoption(deps, record)
     record = deps.journal.begin(record, Phase.COMMIT)
-    plan = Bodies(deps.artifacts).plan_of(record)
-    end = None if plan.drops else ended(deps, subject_of(record), plan, record.published)
+    bodies = Bodies(deps.artifacts)
+    plan = bodies.plan_of(record)
+    stacks = bodies.stack_plan_of(record)
+    after = When.AFTER_COMMIT if stacks.of(When.AFTER_COMMIT) else None
+    follows = bool(plan.drops or after or stacks.of(When.CLEAN_UP))
+    told = replace(plan, warnings=(*plan.warnings, *noted(stacks, record.marks)))
+    end = None if follows else ended(deps, subject_of(record), told, record.published)
     stage, movement = None, None
     if plan.stage is not None:
         before = deps.store.stage(plan.service, plan.stage)
@@ -54,8 +60,8 @@ def commit(deps: Deps, carrier: Carrier) -> Step:
             popped=() if before is None else taken_off(before.way_back, stage.way_back),
             displaced={} if before is None else _displaced(plan, before),
         )
-    deps.journal.commit(record, stage, movement, end)
-    return Go("CleanUp") if end is None else end
+    deps.journal.commit(record, stage, movement, end, after)
+    return end if end is not None else Go("CleanUp" if after is None else "Stacks")
 
 
 def _commit_settings(deps: Deps, record: OperationRecord) -> Step:
@@ -86,6 +92,7 @@ def _stage_after(deps: Deps, record: OperationRecord, plan: Plan, before: Stage,
         mixed=False,
         tearing_down=False,
         movements=movements + 1,
+        variables=plan.variables,
     )
 
 

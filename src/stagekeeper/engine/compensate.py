@@ -18,8 +18,9 @@ from stagekeeper.domain.model import FunctionArn, Movement, ServedAlias, Stage, 
 from stagekeeper.domain.operation import OperationKind, Phase, Status, seconds_until_calls_ended
 from stagekeeper.domain.plan import Move
 from stagekeeper.domain.record import Carrier, OperationRecord
-from stagekeeper.domain.recovery import is_to_be_followed
+from stagekeeper.domain.recovery import DIED, MAX_RECOVERIES, is_to_be_followed
 from stagekeeper.domain.refusal import Code, Refusal
+from stagekeeper.domain.stack_plan import StackMark, Stand, When, next_backward, stuck
 from stagekeeper.engine import sweep, teardown
 from stagekeeper.engine.alias_look import SHIFT_PATIENCE, look
 from stagekeeper.engine.books import balance, balance_claims
@@ -28,11 +29,12 @@ from stagekeeper.engine.mandate import Mandate
 from stagekeeper.engine.move import target_of
 from stagekeeper.engine.patience import Patience
 from stagekeeper.engine.report import close
-from stagekeeper.engine.step import Step, Wait, failed, resume
+from stagekeeper.engine.step import Go, Step, Wait, failed, resume
 from stagekeeper.engine.trouble import apply_all
 
 _THREADS = 3
 _ATTEMPTS = 4
+_ALIASES_LEFT = "the aliases of functions that it no longer has could not all be deleted"
 #: How often (seconds) an execution that carries its operation no more looks whether that has ended.
 _LOOK_AGAIN = 10
 
@@ -48,11 +50,13 @@ class CutOff:
 
 @dataclass(slots=True)
 class _Outcome:
-    """What became of each alias. ``served`` is what they really serve now, as far as it is known."""
+    """What became of each alias, and which ``stacks`` are not what they were. ``served`` is what the aliases really serve now, as
+    far as it is known."""
 
     served: dict[FunctionArn, ServedAlias] = field(default_factory=dict)
     foreign: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
+    stacks: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -70,7 +74,7 @@ def compensate(deps: Deps, carrier: Carrier, cut_off: CutOff | None) -> Step:
     match record.status:
         case Status.PLANNED:
             return close(deps, record, Status.REFUSED, failed(internal, record.operation_id))
-        case Status.COMMITTED if record.end is None and cut_off is not None and cut_off.state == "CleanUp":
+        case Status.COMMITTED if record.end is None and cut_off is not None and cut_off.state in ("CleanUp", "Stacks", "Lock"):
             return _unfinished(deps, record, cut_off)
         case Status.CONVERGING if record.kind is OperationKind.SWEEP:
             return sweep.stopped(deps, record, _stopped_by(cut_off))
@@ -79,11 +83,25 @@ def compensate(deps: Deps, carrier: Carrier, cut_off: CutOff | None) -> Step:
         case Status.CONVERGING:
             failure = Refusal(Code.COMPENSATED, _stopped_by(cut_off))
             record = deps.journal.record_failure(record, failure, calls_ended=False, moved=record.moved)
+        case Status.COMPENSATING if cut_off is not None and cut_off.state == "Stacks":
+            record = _after_stacks(deps, record, cut_off)
         case Status.COMPENSATING:
             pass
         case _:
             return resume(record)
     return _put_back(deps, record)
+
+
+def _after_stacks(deps: Deps, record: OperationRecord, cut_off: CutOff) -> OperationRecord:
+    """Putting a stack back failed. A worker that died is followed by another; what fails otherwise would fail again."""
+    died = cut_off.error.startswith(DIED)
+    if died and record.recoveries < MAX_RECOVERIES:
+        return deps.journal.take_over(record, record.execution)
+    found = next_backward(Bodies(deps.artifacts).stack_plan_of(record), record.marks)
+    if found is None:
+        return record
+    record = deps.journal.supersede(record, Phase.STACKS)
+    return deps.stack_journal.record_mark(record, found[0], StackMark(Stand.STUCK, why=_sentence(_internal(cut_off))))
 
 
 def _internal(cut_off: CutOff) -> str:
@@ -100,16 +118,20 @@ def _sentence(text: str) -> str:
 
 def _unfinished(deps: Deps, record: OperationRecord, cut_off: CutOff) -> Step:
     """The movement is true, but what follows it could not be done."""
-    record = deps.journal.begin(record, Phase.COMPENSATE)
+    # It may hold nothing any more: what stacks let go of is asked for anew.
+    record = deps.journal.supersede(record, Phase.COMPENSATE)
     deps.clock.sleep(seconds_until_calls_ended(Phase.CLEAN_UP))
     plan = Bodies(deps.artifacts).plan_of(record)
-    stage = None if plan.stage is None else deps.store.stage(plan.service, plan.stage)
+    # What was let go of may be another's by now: its record was written before.
+    let_go = plan.stage is None or record.stacks_due is When.CLEAN_UP
+    stage = None if let_go or plan.stage is None else deps.store.stage(plan.service, plan.stage)
     seen = [] if plan.stage is None else [deps.lambda_api.served(drop.arn, plan.stage) for drop in plan.drops]
     gone = {drop.arn for drop, found in zip(plan.drops, seen, strict=False) if isinstance(found, Absent)}
     left = tuple(f"{drop.arn}:{record.stage}" for drop in plan.drops if drop.arn not in gone)
+    undone = "not all of its stacks could follow" if cut_off.state != "CleanUp" else _ALIASES_LEFT
     message = (
-        f"Stage {record.stage} of service {record.service} serves r{plan.release}, but the aliases of functions that it no "
-        f"longer has could not all be deleted. {_sentence(_internal(cut_off))} Delete those that are left, or deploy again."
+        f"Stage {record.stage} of service {record.service} serves r{plan.release}, but {undone}. "
+        f"{_sentence(_internal(cut_off))} Mend that, then deploy again."
     )
     end = failed(Refusal(Code.NEEDS_ATTENTION, message, left), record.operation_id)
     if stage is not None:
@@ -137,14 +159,19 @@ def _put_back(deps: Deps, record: OperationRecord) -> Step:
         adoption = Bodies(deps.artifacts).adopt_plan_of(record)
         outcome.warnings += balance_claims(deps, record, adoption.service, adoption.joins)
         return _end(deps, record, outcome)
-    plan = Bodies(deps.artifacts).plan_of(record)
-    mandate = Mandate(deps.journal, deps.clock, record)
-    if record.stage is not None:
-        undoer = _Undoer(deps, mandate, record, record.stage, outcome)
+    bodies = Bodies(deps.artifacts)
+    # Without a plan only stacks were changed.
+    plan = None if record.plan_key is None else bodies.plan_of(record)
+    if plan is not None and record.stage is not None:
+        undoer = _Undoer(deps, Mandate(deps.journal, deps.clock, record), record, record.stage, outcome)
         # apply_all stops at a trouble; an alias that cannot be put back must not keep the others from it: none is returned.
         apply_all(undoer.undo_one, plan.moves, _THREADS)
+    stacks = bodies.stack_plan_of(record)
+    if next_backward(stacks, record.marks) is not None:
+        return Go("Stacks")
+    outcome.stacks += stuck(stacks, record.marks)
     # What was moved is back where it was: books that do not balance are told, but must not keep the locks from being released.
-    outcome.warnings += balance(deps, record, plan)
+    outcome.warnings += [] if plan is None else balance(deps, record, plan)
     return _end(deps, record, outcome)
 
 
@@ -249,6 +276,15 @@ def _end(deps: Deps, record: OperationRecord, outcome: _Outcome) -> Step:
         )
         mixed = _with_served(made, outcome.served, mixed=True)
         return _finish(deps, record, Status.NEEDS_ATTENTION, refusal, mixed, _left_behind(deps, record, made, mixed))
+    if outcome.stacks:
+        what = f"service {service}" if stage_name is None else f"stage {stage_name} of service {service}"
+        message = (
+            f"{record.kind} of {what} failed. {record.failure.message} Its aliases are where they were, but a stack is not. "
+            f"{' '.join(each.split(': ', 1)[1] for each in outcome.stacks)} Then deploy again."
+        )
+        warnings = (*record.failure.warnings, *outcome.warnings)
+        refusal = Refusal(Code.NEEDS_ATTENTION, message, (*outcome.stacks, *outcome.foreign), warnings)
+        return _finish(deps, record, Status.NEEDS_ATTENTION, refusal, None)
     refusal = _explained(record, record.failure, outcome)
     changed = None if stage is None else _with_served(stage, outcome.served, mixed=False)
     return _finish(deps, record, Status.COMPENSATED, refusal, None if changed == stage else changed)
@@ -299,9 +335,9 @@ def _explained(record: OperationRecord, failure: Refusal, outcome: _Outcome) -> 
             "an alias meanwhile; it was left alone. Find out who, then repeat with on_drift: overwrite."
         )
         return Refusal(Code.DRIFTED, message, (*outcome.foreign, *failure.blockers), warnings)
-    message = (
-        f"{record.kind} of {subject} failed midway and everything was put back. {failure.message} Mend that, then try again."
-    )
+    # What failed in a stack says by itself what to do about it.
+    advice = "" if failure.message.endswith("then try again.") else " Mend that, then try again."
+    message = f"{record.kind} of {subject} failed midway and everything was put back. {failure.message}{advice}"
     return Refusal(Code.COMPENSATED, message, failure.blockers, warnings)
 
 

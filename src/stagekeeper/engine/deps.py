@@ -11,6 +11,8 @@ from stagekeeper.aws.executions import Executions
 from stagekeeper.aws.images import Images
 from stagekeeper.aws.journal import Journal
 from stagekeeper.aws.lambda_api import LambdaApi, LambdaClients
+from stagekeeper.aws.stack_changes import StackChanges
+from stagekeeper.aws.stack_journal import StackJournal
 from stagekeeper.aws.stacks import Stacks
 from stagekeeper.aws.store import ObjectHashes, Store
 from stagekeeper.aws.table import Table, dynamodb_client
@@ -32,14 +34,21 @@ class Deps:
     executions: Executions
     stacks: Stacks
     telemetry: Telemetry
+    stack_journal: StackJournal
+    stack_changes: StackChanges
     images: Images = field(default_factory=Images)
     pass_roles: str = ""
+
+    @property
+    def plane(self) -> str:
+        """What tells the stacks of this control plane from another's."""
+        return self.table.name
 
     def hashes(self, *, read_only: bool) -> ObjectHashes:
         return ObjectHashes(self.table, read_only=read_only)
 
 
-def real_deps(table_name: str, bucket: str, machine_arn: str, pass_roles: str, telemetry: Telemetry) -> Deps:
+def real_deps(table_name: str, bucket: str, machine_arn: str, pass_roles: str, stack_role: str, telemetry: Telemetry) -> Deps:
     """The adapters over AWS itself; the SDK takes endpoint, Region and credentials from the environment."""
     clock = SystemClock()
     clients = LambdaClients.default()
@@ -55,5 +64,7 @@ def real_deps(table_name: str, bucket: str, machine_arn: str, pass_roles: str, t
         executions=Executions(machine_arn),
         stacks=Stacks(clock),
         telemetry=telemetry,
+        stack_journal=StackJournal(table, clock),
+        stack_changes=StackChanges(clock, stack_role, bucket),
         pass_roles=pass_roles,
     )

@@ -54,6 +54,8 @@ from stagekeeper.engine.patience import Patience
 T = TypeVar("T")
 R = TypeVar("R")
 
+#: How a function URL is told, which has no id of its own.
+FUNCTION_URL = "a function URL"
 #: Enough for 90 GetFunction a second at 100 ms each.
 _THREADS = 12
 #: How long others' updates of functions are waited for (seconds, for all of them) before the operation is refused.
@@ -119,7 +121,7 @@ def deploy_facts(
         realised=_realised(deps, [(part.arn, part.content) for part in content.values()]),
         callers=deps.callers.unqualified(w.latest.arn for w in wanted if w.latest.arn not in claims),
         failed_writers=_failed_writers(deps, claims),
-        equal_release=deps.store.release_with(wish.service, content_digest(content)),
+        equal_release=deps.store.release_with(wish.service, content_digest(content, wish.stacks.template)),
         pass_roles=deps.pass_roles,
         leaving=_leaving(deps, wish, at, arns),
     )
@@ -159,7 +161,7 @@ def users(
     permitted = deps.callers.permitted(arn, stage)
     if isinstance(permitted, Unreadable):
         return permitted
-    url = ("a function URL",) if stage in urls else ()
+    url = (FUNCTION_URL,) if stage in urls else ()
     return (*permitted, *mappings.get(f"{arn}:{stage}", ()), *url)
 
 

@@ -10,6 +10,7 @@ from stagekeeper.domain.operation import OperationKind, Phase, Status
 from stagekeeper.domain.plan import Move
 from stagekeeper.domain.record import Carrier, OperationRecord
 from stagekeeper.domain.refusal import Code
+from stagekeeper.domain.stack_plan import When
 from stagekeeper.engine.alias_look import SHIFT_PATIENCE, look
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.mandate import Mandate
@@ -40,11 +41,15 @@ def move(deps: Deps, carrier: Carrier) -> Step:
         if lost:
             return give_up(deps, record, [claimed_elsewhere(arn) for arn in lost])
     mover = _Mover(deps, Mandate(deps.journal, deps.clock, record), record, plan.stage, overwrite=plan.overwrite_drift)
-    moved, troubles = apply_all(mover.move_one, plan.moves, _THREADS)
+    # What hangs on an alias can only be made once it is there; and no traffic moves before all of that is.
+    stack_comes = record.stacks_due is When.BEFORE_MOVE
+    ahead = [item for item in plan.moves if item.arn not in record.moved and (item.before is None or not stack_comes)]
+    moved, troubles = apply_all(mover.move_one, ahead, _THREADS)
+    revisions = {**record.moved, **{item.arn: revision_id for item, revision_id in moved}}
     if troubles:
-        return give_up(deps, record, troubles, {item.arn: revision_id for item, revision_id in moved})
-    deps.journal.record_moved(record, {item.arn: revision_id for item, revision_id in moved})
-    return Go("Commit")
+        return give_up(deps, record, troubles, revisions)
+    deps.journal.record_moved(record, revisions)
+    return Go("Stacks" if stack_comes else "Commit")
 
 
 def target_of(item: Move, record: OperationRecord) -> VersionNumber | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stagekeeper.aws.errors import CallFailed, Unanswered
-from stagekeeper.aws.journal import Superseded
+from stagekeeper.aws.mandated import Superseded
 from stagekeeper.domain.facts import Unreadable
 from stagekeeper.domain.lock import Entry
 from stagekeeper.domain.model import OperationId, ServiceName

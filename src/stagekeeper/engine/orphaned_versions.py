@@ -13,8 +13,8 @@ from functools import partial
 from typing import Never
 
 from stagekeeper.aws.errors import CallFailed, Throttled, Unanswered
-from stagekeeper.aws.journal import Superseded
 from stagekeeper.aws.lambda_api import LambdaApi
+from stagekeeper.aws.mandated import Superseded
 from stagekeeper.aws.table import MalformedItem
 from stagekeeper.domain.facts import Absent, StackSeen, Unreadable
 from stagekeeper.domain.lock import COLLECT, LEASE, Entry, GaveUp, Granted

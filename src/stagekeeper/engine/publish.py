@@ -47,12 +47,13 @@ def publish(deps: Deps, carrier: Carrier, deadline: float) -> Step:
     record = deps.journal.begin(record, Phase.PUBLISH)
     bodies = Bodies(deps.artifacts)
     plan = bodies.plan_of(record)
-    request = bodies.request_of(record)
+    request = bodies.resolved_request_of(record)
     if not isinstance(request, DeployRequest):
         return Go("Move")
+    following = Go("Move" if plan.moves or record.stacks_due is not None else "Commit")
     if not holds(deps.store.lock(plan.service), record.operation_id, frozenset({PUBLISH})):
         # The versions exist and it was given back: claims and $LATEST may be the next deploy's by now.
-        return Go("Move" if plan.moves else "Commit")
+        return following
     try:
         deps.journal.join(record, plan.service, {arn: join.after for arn, join in plan.joins.items()})
     except ClaimLost as lost:
@@ -84,13 +85,15 @@ def publish(deps: Deps, carrier: Carrier, deadline: float) -> Step:
         return Wait(5)
     deps.journal.record_release(
         record,
-        Release(plan.release, plan.functions),
+        Release(plan.release, plan.functions, plan.template),
         new=plan.new_release,
         published=published,
         # From here on nothing of the plan writes $LATEST: let the next deploy publish. Without a stage nothing else is held.
-        give_back=frozenset() if plan.stage is None else frozenset({PUBLISH}),
+        # What a template declares is not on record as the stage's until the commit, and no other deploy may take it for
+        # nobody's.
+        give_back=frozenset() if plan.stage is None or request.template is not None else frozenset({PUBLISH}),
     )
-    return Go("Move" if plan.moves else "Commit")
+    return following
 
 
 def _may_be_gone(plan: Plan, item: Reuse) -> bool:

@@ -11,6 +11,7 @@ from stagekeeper.domain.model import OperationId
 from stagekeeper.domain.operation import OperationKind, Status
 from stagekeeper.domain.record import Failed, OperationRecord, Succeeded
 from stagekeeper.domain.refusal import Refusal
+from stagekeeper.domain.stack_plan import When
 
 #: The contract's bound on ``blockers``; the others (bytes) keep ``cause`` under its 32 KiB.
 MAX_BLOCKERS = 50
@@ -20,7 +21,19 @@ _MAX_WARNINGS = 20
 _MAX_CAUSE = 30_000
 
 Next = Literal[
-    "DryRun", "Inspect", "Recover", "Lock", "Plan", "Publish", "Move", "TearDown", "Collect", "Commit", "CleanUp", "Compensate"
+    "DryRun",
+    "Inspect",
+    "Recover",
+    "Lock",
+    "Plan",
+    "Stacks",
+    "Publish",
+    "Move",
+    "TearDown",
+    "Collect",
+    "Commit",
+    "CleanUp",
+    "Compensate",
 ]
 
 
@@ -79,8 +92,17 @@ def resume(record: OperationRecord) -> Step:
         case Status.PLANNED:
             # A sweep looks first, without a lock.
             return Go("Inspect" if record.kind is OperationKind.SWEEP else "Lock")
+        case Status.CONVERGING if record.stacks_due in (When.FIRST, When.LAST):
+            return Go("Stacks")
+        case Status.CONVERGING if record.plan_key is None and record.stacks_key is not None:
+            # Its stacks are there (or gone). A teardown has let go of its stage meanwhile.
+            return Go("Lock" if record.kind is OperationKind.TEARDOWN else "Plan")
         case Status.CONVERGING:
             return Go(_first_effect(record.kind))
+        case Status.COMMITTED if record.stacks_due is When.AFTER_COMMIT:
+            return Go("Stacks")
+        case Status.COMMITTED if record.stacks_due is When.CLEAN_UP:
+            return Go("Lock")
         case Status.COMMITTED:
             return Go("CleanUp")
         case Status.COMPENSATING:

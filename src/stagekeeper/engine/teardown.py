@@ -7,18 +7,20 @@ on record now and then, so that a worker that was cut off can be followed by ano
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from stagekeeper.aws import items
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.clock import iso
 from stagekeeper.domain.facts import Absent, StageFacts, Unreadable, VersionSeen
-from stagekeeper.domain.model import FunctionArn, LogicalName, Movement, OperationId, ServedAlias, ServiceName, Stage
+from stagekeeper.domain.model import FunctionArn, LogicalName, Movement, OperationId, ServedAlias, ServiceName, Stage, StageName
 from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ended
 from stagekeeper.domain.orphans import FunctionFacts, Verdict
 from stagekeeper.domain.record import Carrier, OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.request import TeardownRequest
+from stagekeeper.domain.service_template import with_url
+from stagekeeper.domain.stack_plan import When, next_forward, stage_stack_name
 from stagekeeper.domain.sweep import Progress, outcome, place, to_delete
 from stagekeeper.domain.teardown import (
     TeardownFacts,
@@ -31,7 +33,7 @@ from stagekeeper.domain.teardown import (
     plan_teardown,
 )
 from stagekeeper.engine.deps import Deps
-from stagekeeper.engine.gather import in_parallel, urls, users
+from stagekeeper.engine.gather import FUNCTION_URL, in_parallel, urls, users
 from stagekeeper.engine.mandate import Mandate
 from stagekeeper.engine.report import TornDown, ended, subject_of
 from stagekeeper.engine.step import Go, Step, Wait, failed, resume
@@ -51,10 +53,10 @@ def decide_teardown(deps: Deps, operation_id: OperationId, request: TeardownRequ
     if refused is not None:
         return refused
     going = list(stages) if only is None else [only]
-    return plan_teardown(wish, _facts(deps, record, only, going), going)
+    return plan_teardown(wish, _facts(deps, request.service, record, only, going), going)
 
 
-def _facts(deps: Deps, record: OnRecord, only: Stage | None, going: Sequence[Stage]) -> TeardownFacts:
+def _facts(deps: Deps, service: ServiceName, record: OnRecord, only: Stage | None, going: Sequence[Stage]) -> TeardownFacts:
     """Who uses the aliases that go, and what holds the versions that could go with them."""
     names = {arn: alias.function for stage in going for arn, alias in stage.aliases.items()}
     looked_at = {**record.functions, **names}
@@ -63,15 +65,53 @@ def _facts(deps: Deps, record: OnRecord, only: Stage | None, going: Sequence[Sta
     around = surroundings(deps)
     if isinstance(around, Unreadable):
         return replace(facts, functions=[around])
-    with_url = dict(zip(names, in_parallel(lambda arn: urls(deps, arn), names), strict=True))
+    found_urls = dict(zip(names, in_parallel(lambda arn: urls(deps, arn), names), strict=True))
     places = [(stage.name, arn) for stage in deleted_with(going) for arn in stage.aliases]
-    found_users = in_parallel(lambda place: users(deps, place[1], place[0], around.mappings, with_url[place[1]]), places)
+    own = {stage.name: _own_triggers(deps, service, stage) for stage in deleted_with(going)}
+
+    def others(place: tuple[StageName, FunctionArn]) -> tuple[str, ...] | Unreadable:
+        name, arn = place
+        return _others(arn, users(deps, arn, name, around.mappings, found_urls[arn]), own[name])
+
+    found_users = in_parallel(others, places)
     found = in_parallel(lambda item: function_facts(deps, deps.lambda_api, item[1], item[0], around), looked_at.items())
     there = [function for function in found if isinstance(function, FunctionFacts)]
     candidates = [verdict for verdict in judged(only, going, record.facts, there) if verdict.remove]
     unread = [function for function in found if isinstance(function, Unreadable)]
     functions = [*unread, *with_policies(deps, there, candidates)]
     return replace(facts, users=dict(zip(places, found_users, strict=True)), functions=functions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What is in a stage's own stack, which goes with the stage and keeps nobody from it: physical ids, and whose URLs."""
+
+    ids: frozenset[str] = frozenset()
+    with_url: frozenset[str] = frozenset()
+
+
+def _own_triggers(deps: Deps, service: ServiceName, stage: Stage) -> _Own | Unreadable:
+    applied = deps.store.stack(service, stage_stack_name(service, stage.name))
+    if applied is None:
+        return _Own()
+    there = deps.stack_changes.resources(applied.name)
+    if isinstance(there, Unreadable):
+        return there
+    bodies = Bodies(deps.artifacts)
+    template, content = bodies.stack_template(applied.content), bodies.stack_content(applied.content)
+    return _Own(frozenset(there.values()), with_url(template, content.parameters, there))
+
+
+def _others(arn: FunctionArn, found: tuple[str, ...] | Unreadable, own: _Own | Unreadable) -> tuple[str, ...] | Unreadable:
+    """Who uses an alias beside the stage's own stack. ``found`` names each by its kind and its id, a URL by its kind alone."""
+    if isinstance(found, Unreadable):
+        return found
+    if isinstance(own, Unreadable):
+        return own
+    name = arn.rpartition(":")[2]
+    by_url = any(each in (arn, name) or each.startswith(f"{arn}:") for each in own.with_url)
+    others = [user for user in found if not any(f" {each} (" in user for each in own.ids)]
+    return tuple(user for user in others if not (by_url and user == FUNCTION_URL))
 
 
 def tear_down(deps: Deps, carrier: Carrier, deadline: float) -> Step:
@@ -108,8 +148,16 @@ def tear_down(deps: Deps, carrier: Carrier, deadline: float) -> Step:
             record = deps.journal.record_progress(record, bodies.put_progress(progress))
         if late:
             return Wait(1)
-    deps.journal.record_progress(record, bodies.put_progress(progress))
+    record = deps.journal.record_progress(record, bodies.put_progress(progress))
+    # With the stack its functions would go, and whatever somebody else still has on them.
+    if next_forward(bodies.stack_plan_of(record), record.marks, When.LAST) is not None and not _still_held(plan, progress):
+        deps.stack_journal.record_due(record, When.LAST)
+        return Go("Stacks")
     return Go("Commit")
+
+
+def _still_held(plan: TeardownPlan, progress: Progress) -> list[Verdict]:
+    return [verdict for verdict in outcome(plan.verdicts, progress) if not verdict.remove]
 
 
 def _announce(deps: Deps, record: OperationRecord, plan: TeardownPlan) -> None:
@@ -166,6 +214,11 @@ def commit_teardown(deps: Deps, record: OperationRecord) -> Step:
     bodies = Bodies(deps.artifacts)
     plan = bodies.teardown_plan_of(record)
     verdicts = outcome(plan.verdicts, bodies.progress_of(record))
+    held = _still_held(plan, bodies.progress_of(record)) if bodies.stack_plan_of(record).of(When.LAST) else []
+    if held:
+        told = ", ".join(sorted({f"{verdict.function}:{verdict.version} ({verdict.reason})" for verdict in held}))
+        stays = f"stack {plan.service} stays with its functions, since something of others is on them: {told}"
+        plan = replace(plan, warnings=(*plan.warnings, stays))
     end = ended(deps, subject_of(record), TornDown(plan, tuple(verdicts)), {})
     if plan.stage is not None:
         stage = deps.store.stage(plan.service, plan.stage)
@@ -179,6 +232,9 @@ def commit_teardown(deps: Deps, record: OperationRecord) -> Step:
     for arn in plan.members:
         _forget_function(deps, record, plan.service, arn, names.get(arn, LogicalName("forgotten")))
     deps.journal.forget_items(record, deps.store.release_keys(plan.service))
+    # The service's own that stays is known again when it is deployed again.
+    gone = [stack for stack in deps.store.stacks(plan.service) if stack.stage is not None or not held]
+    deps.journal.forget_items(record, [items.stack_key(plan.service, stack.name) for stack in gone])
     deps.journal.commit_service_teardown(record, end)
     return end
 
@@ -212,25 +268,32 @@ def _forget_function(deps: Deps, record: OperationRecord, service: ServiceName, 
     deps.journal.forget_items(record, [items.member_key(service, arn)])
 
 
-def stopped(deps: Deps, record: OperationRecord, why: str) -> Step:
-    """A teardown that cannot go on: the stage stays half torn down, with what its aliases really serve on record."""
-    record = deps.journal.begin(record, Phase.COMPENSATE)
+def stopped(deps: Deps, record: OperationRecord, why: str, blockers: Sequence[str] = ()) -> Step:
+    """A teardown that cannot go on: the stage stays half torn down, with what its aliases really serve on record.
+
+    ``blockers``: what keeps a stack of it from going.
+    """
+    # It may hold nothing any more: after its stack it asks for its slots anew.
+    record = deps.journal.supersede(record, Phase.COMPENSATE)
     deps.clock.sleep(seconds_until_calls_ended(Phase.TEAR_DOWN))
-    plan = Bodies(deps.artifacts).teardown_plan_of(record)
-    left: list[str] = []
-    for name in plan.stages:
-        stage = deps.store.stage(plan.service, name)
-        if stage is not None and stage.observed is None:
-            mine = [alias for alias in plan.aliases if alias.stage == name]
-            aliases, words = _what_is_left(deps, mine, stage)
-            left += words
-            deps.journal.record_tearing_down(record, replace(stage, aliases=aliases, mixed=True))
-    what = f"service {plan.service}" if plan.stage is None else f"stage {plan.stage} of service {plan.service}"
+    left = list(blockers)
+    warnings: tuple[str, ...] = ()
+    if record.plan_key is not None:
+        plan = Bodies(deps.artifacts).teardown_plan_of(record)
+        warnings = plan.warnings
+        for name in plan.stages:
+            stage = deps.store.stage(plan.service, name)
+            if stage is not None and stage.observed is None:
+                mine = [alias for alias in plan.aliases if alias.stage == name]
+                aliases, words = _what_is_left(deps, mine, stage)
+                left += words
+                deps.journal.record_tearing_down(record, replace(stage, aliases=aliases, mixed=True))
+    what = f"service {record.service}" if record.stage is None else f"stage {record.stage} of service {record.service}"
     message = (
-        f"The teardown of {what} stopped midway: {why} What is left of its aliases is in blockers. Mend the cause, then tear it "
+        f"The teardown of {what} stopped midway: {why} What is left of it is in blockers. Mend the cause, then tear it "
         "down again; a deploy, rollback or reset puts a stage right instead."
     )
-    end = failed(Refusal(Code.NEEDS_ATTENTION, message, tuple(left), plan.warnings), record.operation_id)
+    end = failed(Refusal(Code.NEEDS_ATTENTION, message, tuple(left), warnings), record.operation_id)
     deps.journal.end(record, Status.NEEDS_ATTENTION, end)
     return end
 

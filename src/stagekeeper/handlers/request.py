@@ -30,8 +30,11 @@ from stagekeeper.domain.request import (
     Request,
     ResetRequest,
     RollbackRequest,
+    Secret,
     SweepRequest,
     TeardownRequest,
+    TemplateWish,
+    Variables,
     VerifyRequest,
 )
 from stagekeeper.handlers import request_forms as forms
@@ -86,10 +89,15 @@ def _deploy(raw: dict[str, Any], read_document: ReadDocument) -> Request | Refus
         return _invalid(["partial: needs a stage, whose other functions are kept"])
     if parsed.stage is None and parsed.if_release is not None:
         return _invalid(["if_release: needs a stage, whose release it is compared with"])
-    found = _functions(parsed.functions, read_document, forms.FUNCTIONS)
-    if isinstance(found, Refusal):
-        return found
-    functions = {LogicalName(name): _wish(function) for name, function in found.items()}
+    misplaced = _misplaced(parsed)
+    if misplaced:
+        return _invalid(misplaced)
+    functions: dict[LogicalName, FunctionWish] = {}
+    if parsed.functions is not None:
+        found = _functions(parsed.functions, read_document, forms.FUNCTIONS)
+        if isinstance(found, Refusal):
+            return found
+        functions = {LogicalName(name): _wish(function) for name, function in found.items()}
     return DeployRequest(
         common=parsed.common(),
         service=ServiceName(parsed.service),
@@ -98,7 +106,38 @@ def _deploy(raw: dict[str, Any], read_document: ReadDocument) -> Request | Refus
         partial=parsed.partial,
         accept_unqualified_callers=parsed.accept_unqualified_callers,
         overwrite_drift=parsed.on_drift == "overwrite",
+        template=_template(parsed),
+        variables=_variables(parsed.variables),
     )
+
+
+def _misplaced(parsed: forms.Deploy) -> list[str]:
+    """What a deploy's fields say that do not go together."""
+    if (parsed.functions is None) == (parsed.template is None):
+        return ["give either functions or template: what is to be deployed"]
+    mistakes = []
+    if parsed.template is None:
+        beside = {"parameters": parsed.parameters, "allow_shared": parsed.allow_shared, "variables": parsed.variables}
+        mistakes += [f"{name}: goes with template" for name, value in beside.items() if value is not None]
+    elif parsed.partial:
+        mistakes.append("partial: goes with functions; a template is the whole service")
+    if parsed.stage is None and parsed.variables is not None:
+        mistakes.append("variables: need a stage, whose they are")
+    return mistakes
+
+
+def _template(parsed: forms.Deploy) -> TemplateWish | None:
+    if parsed.template is None:
+        return None
+    place = parsed.template
+    allowed = tuple(dict.fromkeys(parsed.allow_shared or ()))
+    return TemplateWish(place.s3_bucket, place.s3_key, place.s3_object_version, parsed.parameters or {}, allowed)
+
+
+def _variables(given: dict[str, str | forms.SecretVariable] | None) -> Variables | None:
+    if given is None:
+        return None
+    return {name: Secret(value.secret) if isinstance(value, forms.SecretVariable) else value for name, value in given.items()}
 
 
 def _rollback(raw: dict[str, Any]) -> Request | Refusal:
@@ -149,6 +188,7 @@ def _clone(raw: dict[str, Any]) -> Request | Refusal:
         stage=StageName(parsed.stage),
         like=StageName(parsed.from_.stage),
         allow_missing=parsed.allow_missing,
+        variables=_variables(parsed.variables),
     )
 
 

@@ -40,6 +40,7 @@ RESERVED_VARIABLES = frozenset(
 
 #: Which of two forms was meant; pydantic puts it into the place of a mistake, where no user should see it.
 ZIP, IMAGE = "[zip]", "[image]"
+TEXT, SECRET = "[text]", "[secret]"
 
 
 def _matches(pattern: str, sentence: str) -> AfterValidator:
@@ -289,10 +290,55 @@ class OfStage(Input):
         return replace(super().common(), if_release=expected)
 
 
+class Template(_Strict):
+    s3_bucket: Annotated[str, Field(min_length=3, max_length=63)]
+    s3_key: Annotated[str, Field(min_length=1, max_length=1024)]
+    s3_object_version: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+
+
+class SecretVariable(_Strict):
+    """A secret is given by reference, never by value."""
+
+    secret: Annotated[
+        str,
+        _matches(
+            r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,512}",
+            "secret is the ARN of a secret in AWS Secrets Manager",
+        ),
+    ]
+
+
+#: AWS Systems Manager takes values of up to 4,096 characters, and no empty ones (PutParameter).
+_VariableText = Annotated[str, Field(min_length=1, max_length=4096)]
+_VariableName = Annotated[
+    str, _matches(r"[A-Za-z][A-Za-z0-9_]{0,62}", "a variable's name begins with a letter and has 1 to 63 of A-Z a-z 0-9 _")
+]
+
+
+def _kind_of_variable(value: Any) -> str:
+    return SECRET if isinstance(value, dict) else TEXT
+
+
+#: Every variable is a resource of the stage's stack and may be a parameter of it.
+Variables = Annotated[
+    dict[
+        _VariableName,
+        Annotated[Annotated[_VariableText, Tag(TEXT)] | Annotated[SecretVariable, Tag(SECRET)], Discriminator(_kind_of_variable)],
+    ],
+    Field(max_length=100),
+]
+_ParameterName = Annotated[str, _matches(r"[A-Za-z0-9]{1,255}", "a parameter's name has 1 to 255 letters and digits")]
+_LogicalId = Annotated[str, _matches(r"[A-Za-z0-9]{1,255}", "a logical id has 1 to 255 letters and digits")]
+
+
 class Deploy(OfStage):
     operation: Literal["deploy"]
     stage: _Stage | None = None
-    functions: dict[str, Any]
+    functions: dict[str, Any] | None = None
+    template: Template | None = None
+    parameters: Annotated[dict[_ParameterName, Annotated[str, Field(max_length=4096)]], Field(max_length=200)] | None = None
+    variables: Variables | None = None
+    allow_shared: Annotated[list[_LogicalId], Field(min_length=1, max_length=500)] | None = None
     partial: bool = False
     accept_unqualified_callers: bool = False
     on_drift: Literal["refuse", "overwrite"] = "refuse"
@@ -333,6 +379,7 @@ class Clone(OfStage):
     stage: _Stage
     from_: Annotated[_From, Field(alias="from")]
     allow_missing: bool = False
+    variables: Variables | None = None
 
 
 class Adopt(OfStage):

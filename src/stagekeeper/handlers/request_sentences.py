@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from stagekeeper.domain.configuration import OVERLAY_MEMBERS, WITHHELD_MEMBERS
-from stagekeeper.handlers.request_forms import IMAGE, ZIP
+from stagekeeper.handlers.request_forms import IMAGE, SECRET, TEXT, ZIP
 
-_LATER_FIELDS = ("template", "parameters", "variables", "allow_shared", "target")
+_LATER_FIELDS = ("target",)
 _S3_FIELDS = ("s3_bucket", "s3_key", "s3_object_version", "sha256")
 
 #: pydantic's kinds of mistakes -> our words. What is in braces is the form's own, never the request's.
@@ -38,7 +38,7 @@ def sentences(error: ValidationError, where: str) -> list[str]:
     """One sentence per mistake. ``where`` is the place of the form in the request."""
     lines = []
     for mistake in error.errors(include_url=False, include_input=False):
-        parts = [str(part) for part in mistake["loc"] if part not in ("[key]", ZIP, IMAGE)]
+        parts = [str(part) for part in mistake["loc"] if part not in ("[key]", ZIP, IMAGE, TEXT, SECRET)]
         place = ".".join(([where] if where else []) + parts)
         lines.append(f"{place}: {_words(mistake['type'], mistake['msg'], mistake.get('ctx', {}), parts)}")
     return lines

@@ -49,6 +49,8 @@ class Settings(BaseModel):
     state_machine_arn: str = Field(alias="STATE_MACHINE_ARN", default="")
     # Only the states that plan a deploy have it.
     pass_role_pattern: str = Field(alias="PASS_ROLE_PATTERN", default="")
+    # Only the state that changes stacks has it.
+    stack_role_arn: str = Field(alias="STACK_ROLE_ARN", default="")
 
 
 class SweepParameters(BaseModel):
@@ -118,6 +120,7 @@ def deps() -> Deps:
         settings.artifact_bucket,
         settings.state_machine_arn,
         settings.pass_role_pattern,
+        settings.stack_role_arn,
         PowertoolsTelemetry(logger, metrics),
     )
 

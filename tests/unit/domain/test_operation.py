@@ -40,5 +40,5 @@ def test_what_is_committed_is_never_put_back() -> None:
 
 @pytest.mark.parametrize("phase", list(Phase))
 def test_a_call_in_flight_is_waited_for_as_long_as_its_client_waits(phase: Phase) -> None:
-    """30 s for an answer while publishing, 5 s for aliases; 1 s until the epoch is read, and 2 s to connect."""
-    assert seconds_until_calls_ended(phase) == (33 if phase is Phase.PUBLISH else 8)
+    """30 s for an answer while publishing or changing a stack, 5 s for aliases; 1 s until the epoch is read, 2 s to connect."""
+    assert seconds_until_calls_ended(phase) == (33 if phase in (Phase.PUBLISH, Phase.STACKS) else 8)

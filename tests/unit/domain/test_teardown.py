@@ -316,7 +316,7 @@ def test_a_version_whose_content_is_not_on_record_stays() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "going", "reason"),
-    [(wish(), (ON_R3,), "the stage is torn down"), (WHOLE, (ON_R3,), "the service is torn down")],
+    [(wish(), (ON_R3,), "the stage is torn down"), (WHOLE, (ON_R3,), "the service is torn down, with stage dev")],
 )
 def test_every_alias_that_goes_is_a_change(asked: TeardownWish, going: tuple[Stage, ...], reason: str) -> None:
     assert changes(planned(decide(asked, facts(), *going))) == [

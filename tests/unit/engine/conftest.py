@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from moto import mock_aws
 
+from .templated import SavedService, Templated
 from .world import Saved, World
 
 #: A new account with these functions (``a`` and ``b`` if none is named) and options of the Lambda fake.
 MakeWorld = Callable[..., World]
 #: A new account whose stage prod (or the one named) has been put on one release after the other, each with its own code.
 Deployed = Callable[[Sequence[str], str], World]
+#: The same of a service from a template.
+FromTemplate = Callable[[str], Templated]
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -88,3 +91,34 @@ def two(deployed: Deployed) -> World:
 def five(deployed: Deployed) -> World:
     """A service of five functions whose stage prod has been put on r1 and then on r2."""
     return deployed("abcde", "one two")
+
+
+@pytest.fixture(scope="package")
+def saved_services() -> Callable[[str], SavedService]:
+    known: dict[str, SavedService] = {}
+
+    def save(deploys: str) -> SavedService:
+        if deploys not in known:
+            service = Templated.nowhere()
+            for deploy in deploys.split():
+                stage, _, text = deploy.partition(":")
+                service.say(text)
+                done = service.deploy(stage)
+                assert done.outcome == "succeeded", done.cause
+            known[deploys] = service.save()
+            service.world.close()
+        return known[deploys]
+
+    return save
+
+
+@pytest.fixture
+def from_template(worlds: list[World], saved_services: Callable[[str], SavedService]) -> FromTemplate:
+    """``from_template("prod:one prod:two dev:two")``: stage prod has seen r1 (code one) and r2 (code two), and then dev r2."""
+
+    def restore(deploys: str) -> Templated:
+        service = Templated.restored(saved_services(deploys))
+        worlds.append(service.world)
+        return service
+
+    return restore

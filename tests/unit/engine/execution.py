@@ -27,6 +27,7 @@ from stagekeeper.engine.move import move
 from stagekeeper.engine.prepare import dry_run, prepare
 from stagekeeper.engine.publish import publish
 from stagekeeper.engine.recover import recover
+from stagekeeper.engine.stacks import change_stacks
 from stagekeeper.engine.step import Step, dump
 from stagekeeper.engine.sweep import collect
 from stagekeeper.engine.teardown import tear_down
@@ -187,6 +188,8 @@ class Execution:
                 return acquire(deps, carrier)
             case "Plan":
                 return prepare(deps, carrier)
+            case "Stacks":
+                return change_stacks(deps, carrier, clock.now() + 240)
             case "Publish":
                 return publish(deps, carrier, clock.now() + 840)
             case "Move":

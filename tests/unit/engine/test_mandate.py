@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stagekeeper.aws.journal import Superseded
+from stagekeeper.aws.mandated import Superseded
 from stagekeeper.domain.operation import Phase
 from stagekeeper.engine.mandate import Mandate
 

@@ -9,7 +9,7 @@ import pytest
 
 from stagekeeper.aws import items
 from stagekeeper.aws.errors import Unanswered
-from stagekeeper.aws.journal import Superseded
+from stagekeeper.aws.mandated import Superseded
 from stagekeeper.aws.table import Put
 from stagekeeper.domain.lock import Entry, Lock
 from stagekeeper.domain.model import OperationId, ServiceName

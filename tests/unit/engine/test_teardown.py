@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stagekeeper.aws import journal
+from stagekeeper.aws import journal, mandated
 from stagekeeper.domain.operation import Phase, seconds_until_calls_ended
 from stagekeeper.engine.step import Wait
 from stagekeeper.engine.teardown import tear_down as tear_down_step
@@ -393,7 +393,7 @@ def test_whoever_follows_a_worker_that_may_be_late_ends_only_when_no_call_of_it_
         took.append(both.moments.now - began)
 
     both.wire.on("lambda.DeleteAlias", meanwhile)
-    with pytest.raises(journal.Superseded):
+    with pytest.raises(mandated.Superseded):
         running.deliver("TearDown")
 
     assert running.outcome == "succeeded", running.cause

@@ -24,6 +24,8 @@ from stagekeeper.aws.executions import Executions
 from stagekeeper.aws.images import EcrClient, Images
 from stagekeeper.aws.journal import Journal
 from stagekeeper.aws.lambda_api import LambdaApi, LambdaClients
+from stagekeeper.aws.stack_changes import CloudFormationClients, StackChanges
+from stagekeeper.aws.stack_journal import StackJournal
 from stagekeeper.aws.stacks import Stacks
 from stagekeeper.aws.store import Store
 from stagekeeper.aws.table import Table
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 
 REGION: Final = "eu-central-1"
 SERVICE = "orders"
+STACK_ROLE = "arn:aws:iam::123456789012:role/stacks"
 #: No client here waits in real time between its own retries, or finds out for every request anew who it is.
 _ONCE = Config(retries={"total_max_attempts": 1, "mode": "standard"}, max_pool_connections=32, user_agent="tests")
 #: Nobody looks at a signature, but for S3, where who has none is anonymous.
@@ -89,7 +92,11 @@ class TickingClock:
 
 @dataclass(frozen=True)
 class Saved:
-    """A world to begin others from, since making it takes longer than most tests. The artifact bucket is not in it."""
+    """A world to begin others from, since making it takes longer than most tests. The artifact bucket is not in it.
+
+    ``places`` are the names of table and bucket, where something that is saved says them: then there is one such world at a time,
+    and all of them have that bucket.
+    """
 
     names: tuple[str, ...]
     operations: int
@@ -97,6 +104,7 @@ class Saved:
     items: list[dict[str, Any]]
     store: LambdaStore
     before_last_change: LambdaStore | None
+    places: tuple[str, str] | None = None
 
 
 _numbers = itertools.count(1)
@@ -117,7 +125,8 @@ class World:
 
     def __post_init__(self) -> None:
         number = next(_numbers)
-        self.table, self.bucket = f"state-{number}", f"artifacts-{number}"
+        places = None if self.saved is None else self.saved.places
+        self.table, self.bucket = places or (f"state-{number}", f"artifacts-{number}")
         self.moments = FakeClock()
         self.clock = TickingClock(self.moments)
         self.wire = Wire()
@@ -129,13 +138,14 @@ class World:
         #: What Lambda held before the last change of it, for a test of stale reads that notes it.
         self.before_last_change: LambdaStore | None = None
         self._started: list[Execution] = []
-        self.stacks = FakeCloudFormation(REGION)
         self.told: list[SweepTold] = []
         self.fake = FakeLambda(REGION, clock=self.moments, objects=self._object, **self.fake_options)
+        self.stacks = FakeCloudFormation(REGION, clock=self.moments, lambda_=self.fake, objects=self._object)
         # The tests' own clients are not tapped, so all accounts share them.
         self._s3, self._dynamodb = _own_s3(), _own_dynamodb()
         self._make_table()
-        self._s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        if places is None:
+            self._s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.deps = self._deps()
         if self.saved is None:
             for name in self.names:
@@ -194,6 +204,8 @@ class World:
             clock=self.clock,
             executions=Executions(self.executions.machine_arn, lambda: step_functions),
             stacks=Stacks(self.clock, lambda: self.stacks),
+            stack_journal=StackJournal(table, self.clock),
+            stack_changes=StackChanges(self.clock, STACK_ROLE, self.bucket, self._cloudformation),
             telemetry=self,
             images=Images(self._ecr),
         )
@@ -201,6 +213,13 @@ class World:
     def swept(self, told: SweepTold) -> None:
         """What a sweep tells those who watch."""
         self.told.append(told)
+
+    def _cloudformation(self) -> CloudFormationClients:
+        """Made only for a service from a template."""
+        client = self.stacks.client(_UNSIGNED)
+        pass_moto_by(client)
+        self.wire.tap(client)
+        return CloudFormationClients(client, client)
 
     def _ecr(self) -> EcrClient:
         """Made only for a service of container images."""
@@ -330,7 +349,11 @@ class World:
 
     def forget_operation(self, name: str) -> None:
         """Take an operation's record away: nothing but its place in the lock is left of it."""
-        self._dynamodb.delete_item(TableName=self.table, Key={"pk": f"OPERATION#{name}", "sk": "OPERATION"})
+        self.forget((f"OPERATION#{name}", "OPERATION"))
+
+    def forget(self, key: tuple[str, str]) -> None:
+        """Take an item away behind the product's back."""
+        self._dynamodb.delete_item(TableName=self.table, Key={"pk": key[0], "sk": key[1]})
 
     def put_items(self, written: Sequence[Mapping[str, Any]]) -> None:
         """Many at once."""
@@ -342,6 +365,11 @@ class World:
         """The functions of a deploy as a document in S3; the place as a request names it."""
         self._s3.put_object(Bucket=self.bucket, Key="code/functions.json", Body=json.dumps(functions).encode())
         return {"s3_bucket": self.bucket, "s3_key": "code/functions.json"}
+
+    def put_template(self, text: str, name: str = "template.yaml") -> dict[str, Any]:
+        """A packaged template in S3; the place as a request names it."""
+        self._s3.put_object(Bucket=self.bucket, Key=f"code/{name}", Body=text.encode())
+        return {"s3_bucket": self.bucket, "s3_key": f"code/{name}"}
 
     def damage_request(self, operation: str, damage: Callable[[dict[str, Any]], object]) -> None:
         """Change the stored request of an operation in the artifact bucket."""

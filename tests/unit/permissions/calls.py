@@ -154,15 +154,30 @@ def _describe_execution(params: Params) -> Needs:
     yield Need("states:DescribeExecution", params["executionArn"])
 
 
-# CloudFormation. A stack is named by its ARN; a resource's stack is not known before.
+# CloudFormation. A stack is named by its name or its ARN; a resource's stack is not known before. What CloudFormation does for
+# its caller it does with the role that it is given, but for reading the template.
 
 
-def _describe_stacks(params: Params) -> Needs:
-    yield Need("cloudformation:DescribeStacks", params["StackName"])
+def _stack(params: Params) -> str:
+    name = str(params["StackName"])
+    return name if name.startswith("arn:") else f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{name}/*"
 
 
-def _list_stack_resources(params: Params) -> Needs:
-    yield Need("cloudformation:ListStackResources", params["StackName"])
+def _on_stack(action: str) -> Callable[[Params], Needs]:
+    def rule(params: Params) -> Needs:
+        yield Need(f"cloudformation:{action}", _stack(params))
+        if "RoleARN" in params:
+            yield Need("iam:PassRole", params["RoleARN"], {"iam:PassedToService": "cloudformation.amazonaws.com"})
+
+    return rule
+
+
+def _create_change_set(params: Params) -> Needs:
+    yield from _on_stack("CreateChangeSet")(params)
+    if params.get("Tags"):
+        yield Need("cloudformation:TagResource", _stack(params))
+    bucket, _, key = str(params["TemplateURL"]).removeprefix("https://").partition("/")[2].partition("/")
+    yield _reading(bucket, key, None)
 
 
 _RULES: Final[Mapping[str, Callable[[Params], Needs]]] = {
@@ -195,9 +210,22 @@ _RULES: Final[Mapping[str, Callable[[Params], Needs]]] = {
     "dynamodb.BatchGetItem": _batch_get,
     "dynamodb.TransactWriteItems": _transaction,
     "ecr.BatchGetImage": _image,
-    "cloudformation.DescribeStacks": _describe_stacks,
+    **{
+        f"cloudformation.{operation}": _on_stack(operation)
+        for operation in (
+            "ContinueUpdateRollback",
+            "DeleteChangeSet",
+            "DeleteStack",
+            "DescribeChangeSet",
+            "DescribeStackEvents",
+            "DescribeStacks",
+            "ExecuteChangeSet",
+            "ListChangeSets",
+            "ListStackResources",
+        )
+    },
+    "cloudformation.CreateChangeSet": _create_change_set,
     "cloudformation.DescribeStackResources": _everywhere("cloudformation:DescribeStackResources"),
-    "cloudformation.ListStackResources": _list_stack_resources,
     "sfn.DescribeExecution": _describe_execution,
     "sfn.StartExecution": _start_execution,
 }

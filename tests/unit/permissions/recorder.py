@@ -15,6 +15,7 @@ from typing import Any
 from botocore.client import BaseClient
 from botocore.model import OperationModel
 
+from stagekeeper.aws.stack_changes import StackChanges
 from stagekeeper.domain.model import OperationId
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.notice import notice
@@ -29,6 +30,7 @@ from .template import ACCOUNT
 
 #: The names that a stack's resources have in the tests of this package: those of the template.
 TABLE, BUCKET = "StateTable", "ArtifactBucket"
+STACK_ROLE = f"arn:aws:iam::{ACCOUNT}:role/StackRole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +117,12 @@ class RecordedWorld(World):
     def _deps(self) -> Deps:
         self.recorder = Recorder(self._story, {self.table: TABLE, self.bucket: BUCKET})
         self.wire = _ListeningWire(self.recorder)
-        # Not a boto3 client, so it is not tapped.
+        # What is asked without a boto3 client is not tapped.
         self.stacks.before = lambda operation, request: self.recorder.note(f"cloudformation.{operation}", request)
-        return replace(super()._deps(), pass_roles=self._pass_roles)
+        deps = super()._deps()
+        # The role's name is the template's, as those of the table and the bucket.
+        changes = StackChanges(self.clock, STACK_ROLE, self.bucket, self._cloudformation)
+        return replace(deps, pass_roles=self._pass_roles, stack_changes=changes)
 
     def notice(self, name: str) -> list[Execution]:
         self.begin_recoveries(name)

@@ -19,6 +19,7 @@ from stagekeeper.domain.orphans import SweepSettings
 from stagekeeper.handlers.orphaned_versions import Answer
 from tests.unit.engine.execution import Execution
 from tests.unit.engine.faults import fail_after_the_others, of
+from tests.unit.engine.templated import Templated
 from tests.unit.engine.world import REGION, Saved, World, deploy_of, lambda_name
 
 from .recorder import Call, RecordedWorld
@@ -358,6 +359,94 @@ def tear_a_stage_and_the_service_down(world: RecordedWorld) -> None:
 def fail_to_tear_down(world: RecordedWorld) -> None:
     world.fake.fail("DeleteAlias", error=_DENIED, times=None, where=of("b"))
     told(world.begin({"operation": "teardown", "stage": "prod"}).run(), "NeedsAttention")
+
+
+# Services from templates.
+
+
+def _template(world: RecordedWorld) -> Templated:
+    """Of functions that are not there yet."""
+    for name in world.names:
+        world.fake.quietly("DeleteFunction", FunctionName=lambda_name(name))
+    return Templated(world)
+
+
+def _go(templated: Templated, stage: str | None = "prod", outcome: str = "succeeded", **more: Any) -> None:
+    told(templated.deploy(stage, dry_run=True, **more), "planned" if outcome in ("succeeded", "Compensated") else outcome)
+    told(templated.deploy(stage, **more), outcome)
+
+
+def _ask(templated: Templated, operation: str, stage: str | None = "prod", outcome: str = "succeeded", **more: Any) -> None:
+    told(templated.ask(operation, stage, dry_run=True, **more), "planned")
+    told(templated.ask(operation, stage, **more), outcome)
+
+
+@story()
+def deploy_from_a_template(world: RecordedWorld) -> None:
+    """To two stages, beside one without a template; a resource leaves, once for all and once beside an operation under way."""
+    templated = _template(world)
+    _go(templated, None)
+    _go(templated, variables={"LEVEL": "info"})
+    _go(templated, "dev")
+    templated.say("two")
+    templated.resources["Work"]["Properties"]["VisibilityTimeout"] = 90
+    _go(templated)
+    _ask(templated, "rollback")
+    _ask(templated, "reset", "dev", to={"release": 2})
+    _ask(templated, "clone", "qa", **_LIKE_PROD)
+    _ask(templated, "teardown", "qa")
+    _ask(templated, "teardown", "dev")
+    # A stage that no template made, which calls a function otherwise.
+    told(world.begin(deploy_of("old", {"worker": world.wish("b", "one")})).run())
+    kept = templated.resources.pop("Table")
+    _go(templated)
+    templated.resources["Table"] = kept
+    _go(templated)
+    del templated.resources["Table"]
+    running = templated.begin("prod", lock_wait_seconds=0).run_to("CleanUp")
+    running.step()
+    other = templated.begin("dev").run_to("Plan")
+    told(running.run())
+    told(other.run())
+    _ask(templated, "teardown", None, confirm="orders")
+
+
+@story()
+def fail_to_change_stacks(world: RecordedWorld) -> None:
+    templated = _template(world)
+    world.wire.kill("cloudformation.CreateChangeSet", after=True)
+    told(templated.deploy(), "Compensated")
+    templated.resources["Work"]["Properties"]["VisibilityTimeout"] = 1
+    world.stacks.fail("Work", "CREATE", times=None)
+    told(templated.deploy(), "Compensated")
+    world.stacks.heal()
+    told(templated.deploy())
+    # Somebody changed it by hand, and back.
+    world.stacks.stack("orders").updated_at = world.clock.now()
+    templated.say("two")
+    told(templated.deploy())
+    world.stacks.stack("orders").updated_at = world.clock.now()
+    told(templated.deploy(), "unchanged")
+    templated.resources["Table"]["Properties"]["BillingMode"] = "PROVISIONED"
+    for phase in ("UPDATE", "ROLLBACK"):
+        world.stacks.fail("Table", phase, times=None)
+    told(templated.deploy(), "NeedsAttention")
+    world.stacks.heal()
+    told(templated.deploy())
+    templated.resources["Work"]["Properties"]["VisibilityTimeout"] = 2
+    told(templated.deploy())
+    world.stacks.fail("Work", "UPDATE", times=None)
+    told(templated.ask("rollback"), "NeedsAttention")
+    world.stacks.heal()
+    world.stacks.fail("Work", "DELETE", times=None)
+    told(templated.ask("teardown"), "NeedsAttention")
+    world.stacks.heal()
+    told(templated.ask("teardown"))
+    told(templated.deploy())
+    world.stacks.fail("Table", "DELETE", times=None)
+    told(templated.ask("teardown", None, confirm="orders"), "NeedsAttention")
+    world.stacks.heal()
+    told(templated.ask("teardown", None, confirm="orders"))
 
 
 # The custom resource of other templates.

@@ -20,6 +20,8 @@ from .template import ACCOUNT, REGION, Stack
 
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:orders-a"
 
+_LAMBDA = "lambda.amazonaws.com"
+
 
 def allowing(granted: Iterable[Grant], holder: str, need: Need) -> list[Grant]:
     return [grant for grant in granted if grant.holder == holder and grant.covers(need.action, need.resource, need.context)]
@@ -138,19 +140,19 @@ def test_a_function_outside_the_pattern_cannot_be_touched(granted: list[Grant], 
     ],
 )
 def test_nobody_can(granted: list[Grant], action: str, resource: str) -> None:
-    allowed = [g for g in granted if g.covers(action, resource, {"iam:PassedToService": "lambda.amazonaws.com"})]
+    allowed = [g for g in granted if g.covers(action, resource, {"iam:PassedToService": _LAMBDA})]
 
     assert allowed == []
 
 
 def test_roles_are_given_to_lambda_alone(granted: list[Grant]) -> None:
-    assert [g.holder for g in granted if g.covers("iam:PassRole", ROLE, {"iam:PassedToService": "lambda.amazonaws.com"})] == [
-        "PublishRole"
-    ]
+    assert [g.holder for g in granted if g.covers("iam:PassRole", ROLE, {"iam:PassedToService": _LAMBDA})] == ["PublishRole"]
     assert [g for g in granted if g.covers("iam:PassRole", ROLE, {"iam:PassedToService": "ec2.amazonaws.com"})] == []
 
 
-def test_without_a_pattern_nobody_can_give_any_role(stack: Stack) -> None:
+def test_without_a_pattern_nobody_can_give_functions_any_role(stack: Stack) -> None:
     without = Stack(stack.template, **{**PARAMETERS, "PassRolePattern": ""})
 
-    assert [grant for grant in grants(without) if grant.action == "iam:PassRole"] == []
+    passing = [grant for grant in grants(without) if grant.action == "iam:PassRole"]
+    assert [(grant.holder, grant.resource) for grant in passing] == [("StacksRole", stack.arn("StackRole"))]
+    assert [each for each in passing if each.covers("iam:PassRole", each.resource, {"iam:PassedToService": _LAMBDA})] == []

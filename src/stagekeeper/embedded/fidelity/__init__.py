@@ -4,8 +4,10 @@ Runs only inside the embedded AWS's process. It wraps ministack's functions and 
 holds one idea and says which of AWS's answers it is written from. It must not know the product.
 
 Closed here, for every path of the product and of its tests: Lambda's versions, aliases, revisions, preconditions,
-policies, pages, in-progress windows, weighted routing, handler errors, logs' names and IAM; Step Functions' names,
-stopping, time-outs, payload limit, throttled tasks and definitions; CloudFormation's stacks by a resource's physical id.
+policies, pages, in-progress windows, weighted routing, ARNs called by, handler errors, logs' names and IAM; Step
+Functions' names, stopping, time-outs, payload limit, throttled tasks and definitions; CloudFormation's stacks by a
+resource's physical id, change sets of outputs and by a stack's ARN, names that something has already, buckets that are
+not empty, iam:PassRole.
 
 Deliberately not closed, because nothing of the product meets them. The first ones are strict expected failures of the
 contract suite (`wrong_on`), each with its reason:
@@ -13,8 +15,9 @@ contract suite (`wrong_on`), each with its reason:
   `Code.Location`.
 - Step Functions: a missing JSONPath becomes null and succeeds; no redrive; no MaxDelaySeconds; the machine's role.
 - The permission of a rule and the role of a schedule (the static tests compare them with what they call).
-- CloudFormation acts with no principal's permissions, and deletes no custom resource whose creation failed; the routes
-  of an AWS::Serverless::HttpApi; a REST API's stage variables; metrics by alias.
+- CloudFormation acts with no principal's permissions, deletes no custom resource whose creation failed, and changes stacks
+  that it should only delete; its change sets are made at once; the routes of an AWS::Serverless::HttpApi; a REST API's
+  stage variables; metrics by alias.
 These have no case, because no call of a client could show them:
 - version states Inactive and Failed; the limit on the number of aliases, which AWS does not publish; a replica that
   outlives its distribution; the 25,000 events of an execution; budgets of Step Functions' own API.
@@ -59,6 +62,7 @@ def install(settings: Settings) -> None:
         lambda_form,
         lambda_handlers,
         lambda_iam,
+        lambda_invoked_arn,
         lambda_logs,
         lambda_mappings,
         lambda_policies,
@@ -70,6 +74,7 @@ def install(settings: Settings) -> None:
         s3_rules,
         secure_transport,
         shared_code,
+        stack_changes,
         stack_resources,
         stepfunctions_definitions,
         stepfunctions_executions,
@@ -82,7 +87,17 @@ def install(settings: Settings) -> None:
     custom_resources.install(import_module("ministack.services.cloudformation.custom_resource"))
     cloudformation = import_module("ministack.services.cloudformation")
     stack_resources.install(cloudformation, import_module("ministack.services.cloudformation.helpers"))
-    s3_rules.install(import_module("ministack.services.s3"), iam_evaluator, import_module("ministack.core.router"))
+    s3 = import_module("ministack.services.s3")
+    s3_rules.install(s3, iam_evaluator, import_module("ministack.core.router"))
+    stack_changes.install(
+        cloudformation,
+        import_module("ministack.services.cloudformation.helpers"),
+        import_module("ministack.services.cloudformation.stacks"),
+        provisioners,
+        s3,
+        lambda_svc,
+        iam_evaluator,
+    )
     door = Door()
     if settings.throttle:
         lambda_throttle.install(door, lambda_svc)
@@ -98,6 +113,7 @@ def install(settings: Settings) -> None:
     lambda_mappings.install(door, lambda_svc, settings.in_progress_seconds)
     lambda_account.install(door, lambda_svc)
     lambda_routing.install(lambda_svc)
+    lambda_invoked_arn.install(lambda_svc)
     lambda_handlers.install(lambda_svc, lambda_runtime, Path(tempfile.gettempdir()) / "runtime")
     lambda_logs.install(lambda_svc, lambda_runtime)
     shared_code.install(lambda_runtime, Path(tempfile.gettempdir()) / "code")

@@ -1,0 +1,3 @@
+"""Which edition of the code this is. Every answer tells it, so that one can see who answered."""
+
+EDITION = "one"
