@@ -32,8 +32,11 @@ demo: setup
 WORKERS = --dist loadfile --numprocesses
 
 # What computes beside what waits; what each prints comes in one piece where make can do that.
-test: setup lint
-	@$(MAKE) --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) computed embedded
+AT_ONCE = --no-print-directory --jobs 3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
+test:
+	@$(MAKE) $(AT_ONCE) setup
+	@$(MAKE) $(AT_ONCE) lint computed embedded
 
 computed:
 	@$(MAKE) --no-print-directory --jobs 1 unit

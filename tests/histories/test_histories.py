@@ -31,7 +31,7 @@ from .room import with_room
 from .story import Line, StageStory, Story
 
 STEPS = 50
-HISTORIES = int(os.environ.get("STAGEKEEPER_HISTORIES", "24"))
+HISTORIES = int(os.environ.get("STAGEKEEPER_HISTORIES", "16"))
 FIRST = int(os.environ.get("STAGEKEEPER_FIRST", "0"))
 SHRINK = bool(os.environ.get("STAGEKEEPER_SHRINK"))
 SEED = os.environ.get("STAGEKEEPER_SEED")

@@ -92,6 +92,7 @@ class _Merge:
         self._newest = newest.template
         self.parameters = dict(newest.parameters)
         self._values_of_newest = frozenset(self._sections["Parameters"])
+        self._renamed: dict[str, str] = {}
         self._resources = kept | self._sections["Resources"].keys()
         # Parameters and resources have their names in common, and a resource cannot be called otherwise.
         for name in sorted(kept & self._values_of_newest):
@@ -121,10 +122,11 @@ class _Merge:
 
     def parameter(self, name: str, definition: Any, value: str | None) -> str:
         """The name under which a kept resource finds its parameter. One that the newest release has too has its value."""
-        found = self._sections["Parameters"].get(name)
-        same_value = name in self._values_of_newest or self.parameters.get(name) == value
+        there = self._renamed.get(name, name)
+        found = self._sections["Parameters"].get(there)
+        same_value = there in self._values_of_newest or self.parameters.get(there) == value
         if found is not None and _meaning(found) == _meaning(definition) and same_value:
-            return name
+            return there
         taken = found is not None or name in self._resources
         free = _suffixed(name, [_meaning(definition), value]) if taken else name
         self._sections["Parameters"][free] = definition
@@ -158,6 +160,7 @@ class _Merge:
         )
         self._sections["Parameters"][free] = self._sections["Parameters"].pop(name)
         self._values_of_newest = (self._values_of_newest - {name}) | {free}
+        self._renamed[name] = free
         if name in self.parameters:
             self.parameters[free] = self.parameters.pop(name)
 

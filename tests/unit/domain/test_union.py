@@ -263,3 +263,16 @@ def test_a_kept_resources_parameter_gives_way_too(resource_of: str) -> None:
     own = renamed(found, "Parameters", "Size")
     assert resources(found)["Old"] == queue(Value={"Ref": own})
     assert resources(found)["Size"] == queue()
+
+
+def test_a_parameter_that_gives_its_name_to_a_kept_resource_still_has_the_newests_value() -> None:
+    newest = Declared({"Parameters": {"Size": {"Type": "Number"}}, "Resources": {}}, (), {"Size": "1"})
+    uses_it = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": {"Ref": "Size"}}}
+    older = Declared({"Parameters": {"Size": {"Type": "Number"}}, "Resources": {"Queue": uses_it}}, (PROD,), {"Size": "2"}, 1)
+    oldest = Declared({"Resources": {"Size": {"Type": "AWS::SQS::Queue"}}}, (DEV,), {}, 0)
+
+    found = union(newest, [older, oldest])
+
+    (name,) = found.template["Parameters"]
+    assert found.template["Resources"]["Queue"]["Properties"] == {"VisibilityTimeout": {"Ref": name}}
+    assert found.parameters == {name: "1"}

@@ -192,7 +192,7 @@ def split_or_refused(expanded: Expanded) -> Split | None:
     return result
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(templates())
 def test_split_and_joined_again_nothing_is_lost(expanded: Expanded) -> None:
     result = split_or_refused(expanded)
@@ -200,7 +200,7 @@ def test_split_and_joined_again_nothing_is_lost(expanded: Expanded) -> None:
         assert lost(expanded, result) == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(templates())
 def test_no_reference_dangles_in_either_half(expanded: Expanded) -> None:
     result = split_or_refused(expanded)
@@ -209,7 +209,7 @@ def test_no_reference_dangles_in_either_half(expanded: Expanded) -> None:
         assert result.stage is None or dangling(result.stage) == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(templates())
 def test_nothing_in_a_stage_calls_latest(expanded: Expanded) -> None:
     result = split_or_refused(expanded)
@@ -217,7 +217,7 @@ def test_nothing_in_a_stage_calls_latest(expanded: Expanded) -> None:
         assert unqualified(result) == []
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(templates(), st.randoms(use_true_random=False))
 def test_the_order_of_the_resources_does_not_matter(expanded: Expanded, random: Any) -> None:
     names = list(expanded.body["Resources"])

@@ -17,7 +17,7 @@ SECONDS = 2.0
 MEBIBYTES = 256
 
 _MEASURED = """
-import json, resource, sys
+import json, pathlib, re, resource, sys
 from stagekeeper.domain.split import split
 from stagekeeper.template.expand import expand
 from stagekeeper.template.read import read
@@ -25,7 +25,12 @@ from stagekeeper.template.read import read
 result = split(expand(read(open(sys.argv[1]).read()), {}, "eu-west-1"))
 used = resource.getrusage(resource.RUSAGE_SELF)
 resources = len(result.service["Resources"]) + len(result.stage["Resources"])
-print(json.dumps([resources, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
+# On Linux the kernel counts the process that this one was forked from as well, but for VmHWM.
+status = pathlib.Path("/proc/self/status")
+peak = used.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
+if status.exists():
+    peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read_text())[1]) / 1024
+print(json.dumps([resources, used.ru_utime + used.ru_stime, peak]))
 """
 
 
