@@ -52,7 +52,12 @@ if os.environ.get("CRASH_POINTS") == "all":
 def faults_of(name: str, size: int) -> tuple[Fault, ...]:
     if size > 1 or name not in ANSWERED:
         return FAULTS[size]
-    return (*FAULTS[size], LATE, *(answer for answer in ANSWERS if answer is not LOST), where(HEARD_LATE_AND_RECOVERED, at_an_effect))
+    return (
+        *FAULTS[size],
+        LATE,
+        *(answer for answer in ANSWERS if answer is not LOST),
+        where(HEARD_LATE_AND_RECOVERED, at_an_effect),
+    )
 
 
 @pytest.mark.parametrize("size", FAULTS, ids=lambda size: f"{size} functions")
