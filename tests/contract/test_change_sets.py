@@ -42,7 +42,7 @@ class Formation:
         name = unique("change")
         self.made.append(stack)
         url = self.put_template(f"{name}.json", json.dumps(body))
-        self.client.create_change_set(StackName=stack, ChangeSetName=name, ChangeSetType=kind, TemplateURL=url, **more)  # type: ignore[arg-type]
+        self.client.create_change_set(StackName=stack, ChangeSetName=name, ChangeSetType=kind, TemplateURL=url, **more)  # type: ignore[arg-type]  # a case names parameters
         while str(self.shown(stack, name)["Status"]) not in ("CREATE_COMPLETE", "FAILED"):
             self.wait(0.1)
         return name

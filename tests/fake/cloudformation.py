@@ -219,7 +219,7 @@ class FakeCloudFormation:
                 return stack
         raise invalid(otherwise.format(name))
 
-    def _describe_stacks(self, StackName: str) -> Mapping[str, Any]:  # noqa: N803
+    def _describe_stacks(self, StackName: str) -> Mapping[str, Any]:  # noqa: N803  # AWS's name
         stack = self._named(StackName)
         shown: dict[str, Any] = {
             "StackId": stack.stack_id,
@@ -234,14 +234,14 @@ class FakeCloudFormation:
         rest |= {"RoleARN": None if stack.goal is None else stack.goal.role}
         return {"Stacks": [{**shown, **{member: value for member, value in rest.items() if value is not None}}]}
 
-    def _describe_stack_resources(self, PhysicalResourceId: str) -> Mapping[str, Any]:  # noqa: N803
+    def _describe_stack_resources(self, PhysicalResourceId: str) -> Mapping[str, Any]:  # noqa: N803  # AWS's name
         for stack in self.stacks.values():
             if PhysicalResourceId in stack.resources.values():
                 shown = [{"StackName": stack.name, "StackId": stack.stack_id, **each} for each in self._resources_of(stack)]
                 return {"StackResources": shown[:_PAGE]}
         raise invalid(f"Stack for {PhysicalResourceId} does not exist")
 
-    def _list_stack_resources(self, StackName: str, NextToken: str = "0") -> Mapping[str, Any]:  # noqa: N803
+    def _list_stack_resources(self, StackName: str, NextToken: str = "0") -> Mapping[str, Any]:  # noqa: N803  # AWS's name
         return self._paged("StackResourceSummaries", self._resources_of(self._named(StackName)), NextToken)
 
     def _resources_of(self, stack: FakeStack) -> list[dict[str, Any]]:
@@ -258,7 +258,7 @@ class FakeCloudFormation:
             for logical, physical in stack.resources.items()
         ]
 
-    def _describe_stack_events(self, StackName: str, NextToken: str = "0") -> Mapping[str, Any]:  # noqa: N803
+    def _describe_stack_events(self, StackName: str, NextToken: str = "0") -> Mapping[str, Any]:  # noqa: N803  # AWS's name
         stack = self._named(StackName, "Stack [{}] does not exist")
         newest_first = sorted(stack.events, key=lambda event: (event.at, event.number), reverse=True)
         return self._paged("StackEvents", [_event(stack, event) for event in newest_first], NextToken)
@@ -272,9 +272,9 @@ class FakeCloudFormation:
 
     def _create_change_set(
         self,
-        StackName: str,  # noqa: N803
-        ChangeSetName: str,  # noqa: N803
-        ChangeSetType: str = "UPDATE",  # noqa: N803
+        StackName: str,  # noqa: N803  # AWS's name
+        ChangeSetName: str,  # noqa: N803  # AWS's name
+        ChangeSetType: str = "UPDATE",  # noqa: N803  # AWS's name
         **request: Any,
     ) -> Mapping[str, Any]:
         if not re.fullmatch("[a-zA-Z][-a-zA-Z0-9]{0,127}", ChangeSetName):
@@ -336,7 +336,7 @@ class FakeCloudFormation:
             raise invalid(f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated.")
         return stack
 
-    def _describe_change_set(self, ChangeSetName: str, StackName: str, NextToken: str = "0") -> Mapping[str, Any]:  # noqa: N803
+    def _describe_change_set(self, ChangeSetName: str, StackName: str, NextToken: str = "0") -> Mapping[str, Any]:  # noqa: N803  # AWS's name
         stack, held = self._change_set(StackName, ChangeSetName)
         status, execution = self._status_of(held)
         shown: dict[str, Any] = {
@@ -366,17 +366,17 @@ class FakeCloudFormation:
             return ("CREATE_PENDING" if now < (held.begun_at + held.made_at) / 2 else "CREATE_IN_PROGRESS"), "UNAVAILABLE"
         return ("FAILED", "UNAVAILABLE") if held.failed is not None else ("CREATE_COMPLETE", held.execution)
 
-    def _list_change_sets(self, StackName: str) -> Mapping[str, Any]:  # noqa: N803
+    def _list_change_sets(self, StackName: str) -> Mapping[str, Any]:  # noqa: N803  # AWS's name
         held = self._named(StackName, "Stack [{}] does not exist").change_sets.values()
         return {"Summaries": [{"ChangeSetId": each.change_set_id, "ChangeSetName": each.name} for each in held]}
 
     def _execute_change_set(
         self,
-        ChangeSetName: str,  # noqa: N803
-        StackName: str,  # noqa: N803
-        ClientRequestToken: str | None = None,  # noqa: N803
+        ChangeSetName: str,  # noqa: N803  # AWS's name
+        StackName: str,  # noqa: N803  # AWS's name
+        ClientRequestToken: str | None = None,  # noqa: N803  # AWS's name
         DisableRollback: bool = True,  # noqa: N803  the API reference's default
-        RetainExceptOnCreate: bool = False,  # noqa: N803
+        RetainExceptOnCreate: bool = False,  # noqa: N803  # AWS's name
     ) -> Mapping[str, Any]:
         if DisableRollback:
             raise NotImplementedError("the fake always rolls back: say so")
@@ -401,7 +401,7 @@ class FakeCloudFormation:
         yield from life
         held.execution = "EXECUTE_COMPLETE" if stack.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE") else "EXECUTE_FAILED"
 
-    def _delete_change_set(self, ChangeSetName: str, StackName: str) -> Mapping[str, Any]:  # noqa: N803
+    def _delete_change_set(self, ChangeSetName: str, StackName: str) -> Mapping[str, Any]:  # noqa: N803  # AWS's name
         stack = self._named(StackName, "Stack [{}] does not exist")
         held = stack.change_sets.get(ChangeSetName)
         if held is not None and held.execution == "EXECUTE_IN_PROGRESS":
@@ -413,8 +413,8 @@ class FakeCloudFormation:
 
     def _delete_stack(
         self,
-        StackName: str,  # noqa: N803
-        ClientRequestToken: str | None = None,  # noqa: N803
+        StackName: str,  # noqa: N803  # AWS's name
+        ClientRequestToken: str | None = None,  # noqa: N803  # AWS's name
         RoleARN: str | None = None,  # noqa: ARG002, N803
     ) -> Mapping[str, Any]:
         stack = next((each for each in self.stacks.values() if StackName in (each.name, each.stack_id)), None)
@@ -429,8 +429,8 @@ class FakeCloudFormation:
 
     def _continue_update_rollback(
         self,
-        StackName: str,  # noqa: N803
-        ClientRequestToken: str | None = None,  # noqa: N803
+        StackName: str,  # noqa: N803  # AWS's name
+        ClientRequestToken: str | None = None,  # noqa: N803  # AWS's name
         RoleARN: str | None = None,  # noqa: ARG002, N803
     ) -> Mapping[str, Any]:
         stack = self._named(StackName, "Stack [{}] does not exist")

@@ -66,6 +66,8 @@ class Bodies:
 
     def __init__(self, artifacts: Artifacts) -> None:
         self._artifacts = artifacts
+        # What lies under a key never changes: a worker reads it once.
+        self._read: dict[str, bytes] = {}
 
     def put_request(self, kind: OperationKind, request: Request) -> str:
         """The key the request lies under. The same request has the same key."""
@@ -102,7 +104,7 @@ class Bodies:
 
     def stack_template(self, key: str) -> Mapping[str, Any]:
         """The template of a stack, by the key of its content."""
-        found: Mapping[str, Any] = json.loads(self._artifacts.get_body(self.stack_content(key).template_key))
+        found: Mapping[str, Any] = json.loads(self._body(self.stack_content(key).template_key))
         return found
 
     def put_template(self, template: ServiceTemplate, *, read_only: bool = False) -> str:
@@ -169,9 +171,14 @@ class Bodies:
         text = json.dumps(body, sort_keys=True).encode()
         return self._artifacts.ref_of(prefix, text).key if read_only else self._artifacts.put_body(prefix, text).key
 
+    def _body(self, key: str) -> bytes:
+        if key not in self._read:
+            self._read[key] = self._artifacts.get_body(key)
+        return self._read[key]
+
     def _get(self, key: str, adapter: TypeAdapter[T]) -> T:
         try:
-            body = json.loads(self._artifacts.get_body(key))
+            body = json.loads(self._body(key))
         except ValueError:
             # Without its cause, too: requests hold environment values.
             raise MalformedItem(f"{key} is damaged: it is no JSON") from None

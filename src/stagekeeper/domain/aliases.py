@@ -9,7 +9,7 @@ from typing import assert_never
 from stagekeeper.domain.facts import Absent, StageFacts, Unreadable, VersionSeen
 from stagekeeper.domain.model import Claim, FunctionArn, LogicalName, ServedAlias, StageName, VersionNumber
 from stagekeeper.domain.plan import Drop, Keep, Move
-from stagekeeper.domain.refusal import Code, Refusal
+from stagekeeper.domain.refusal import Code, Refusal, not_readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ def owned_elsewhere(function: LogicalName, arn: FunctionArn, claim: Claim) -> Pr
 
 
 def unreadable(fact: Unreadable) -> Problem:
-    sentence = f"{fact.what} could not be read: {fact.why}. Nothing was changed. Mend that and try again."
+    sentence = not_readable(fact.what, fact.why).message
     return Problem(Code.UNREADABLE, sentence, fact.what)
 
 

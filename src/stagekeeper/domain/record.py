@@ -86,6 +86,12 @@ class OperationRecord:
     end: End | None = None
 
     @property
+    def is_half_planned(self) -> bool:
+        """Its stacks came first and are done: what else there is to do is to be planned now."""
+        stacks_done = self.stacks_key is not None and self.stacks_due is None
+        return self.status is Status.CONVERGING and self.plan_key is None and stacks_done
+
+    @property
     def locked_service(self) -> ServiceName | None:
         """The service whose lock the operation may hold slots of. A sweep goes from one to the next."""
         return self.collecting if self.kind is OperationKind.SWEEP else self.service

@@ -51,6 +51,11 @@ class Refusal:
     warnings: tuple[str, ...] = ()
 
 
+def not_readable(what: str, why: str) -> Refusal:
+    """A fact that a decision needs could not be read: ``what`` it is, ``why`` in AWS's words. Nothing was done yet."""
+    return Refusal(Code.UNREADABLE, f"{what} could not be read: {why}. Nothing was changed. Mend that and try again.", (what,))
+
+
 def no_service(service: ServiceName, advice: str = "Check the spelling.") -> Refusal:
     sentence = f"There is no service {service}: nothing is deployed under that name. {advice}"
     return Refusal(Code.SERVICE_NOT_FOUND, sentence, (service,))

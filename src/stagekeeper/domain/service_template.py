@@ -53,13 +53,18 @@ class ServiceTemplate:
     @property
     def digest(self) -> str:
         """Its identity (hex SHA-256). Where the functions' code lies is left out: a release knows their code by its digest."""
-        service = copy.deepcopy(dict(self.service))
-        for resource in service.get("Resources", {}).values():
-            if resource.get("Type") == FUNCTION:
-                resource.get("Properties", {}).pop("Code", None)
+        resources = {name: without_code(resource) for name, resource in self.service.get("Resources", {}).items()}
+        service = {**self.service, "Resources": resources} if "Resources" in self.service else self.service
         crossings = [dict(each) for each in (self.outputs, self.aliases, self.arns, self.names)]
-        told = [service, self.stage, crossings, dict(self.parameters)]
+        told = [dict(service), self.stage, crossings, dict(self.parameters)]
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def without_code(resource: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A resource as it is; of a function without where its code lies."""
+    if resource.get("Type") != FUNCTION or "Properties" not in resource:
+        return resource
+    return {**resource, "Properties": {name: value for name, value in resource["Properties"].items() if name != "Code"}}
 
 
 def functions_in(template: Mapping[str, Any]) -> tuple[LogicalName, ...]:

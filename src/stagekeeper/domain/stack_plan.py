@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from stagekeeper.domain.lock import COLLECT, PUBLISH
 from stagekeeper.domain.model import LogicalName, ServiceName, Stage, StageName
 from stagekeeper.domain.plan import Change
 from stagekeeper.domain.refusal import Code, Refusal
-from stagekeeper.domain.stack_work import StackProgress, StackRecord
+from stagekeeper.domain.stack_work import Owner, StackProgress, StackRecord, WantedStack
 
 #: CloudFormation takes names of up to 128 characters.
 _MAX_NAME = 128
@@ -38,6 +39,10 @@ class StackContent:
     template_key: str
     template_digest: str
     parameters: Mapping[str, str] = field(repr=False)
+
+    def wanted(self, name: str, owner: Owner) -> WantedStack:
+        """The stack as CloudFormation is told to make it."""
+        return WantedStack(name, owner, self.template_key, self.template_digest, self.parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,11 @@ class StackPlan:
     changes: tuple[Change, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def slot_to_clean_up(self) -> str:
+        """What of the lock cleaning up takes: a function may go only while nobody can be on the way back to it."""
+        return COLLECT if any(step.removes_function for _, step in self.of(When.CLEAN_UP)) else PUBLISH
+
     def of(self, when: When) -> tuple[tuple[int, StackStep], ...]:
         return tuple((number, step) for number, step in enumerate(self.steps) if step.when is when)
 
@@ -131,10 +141,21 @@ def next_backward(plan: StackPlan, marks: Marks) -> tuple[int, StackStep] | None
     return None
 
 
-def stuck(plan: StackPlan, marks: Marks) -> list[str]:
-    """What could not be put where it should be, stack by stack."""
-    told = [(plan.steps[number].name, mark.why) for number, mark in sorted(marks.items()) if mark.stand is Stand.STUCK]
-    return [f"stack {name}: {why}" for name, why in told]
+@dataclass(frozen=True, slots=True)
+class StuckStack:
+    """A stack that could not be put where it should be."""
+
+    name: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"stack {self.name}: {self.why}"
+
+
+def stuck(plan: StackPlan, marks: Marks) -> list[StuckStack]:
+    """In the order of the steps."""
+    marked = sorted(marks.items())
+    return [StuckStack(plan.steps[number].name, str(mark.why)) for number, mark in marked if mark.stand is Stand.STUCK]
 
 
 def noted(plan: StackPlan, marks: Marks) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """What to do next about one stack, and when it is done: a decision from what is wanted and what CloudFormation shows.
 
 Everything may be delivered twice, or be gone on with by another worker: so nothing is remembered that cannot be seen again. An
-operation knows what it began by the names it gave it (``token_of``): the change set's name, and the request tokens that come back
-in the stack's events. Must not know how anything is read or done, nor what the stack is for.
+operation knows what it began by the names it gave it (``tokens_of``): the change set's name, and the request tokens that come
+back in the stack's events. Must not know how anything is read or done, nor what the stack is for.
 """
 
 from __future__ import annotations

@@ -7,16 +7,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from stagekeeper.aws.bodies import Bodies
-from stagekeeper.domain.lock import (
-    COLLECT,
-    PUBLISH,
-    Entry,
-    GaveUp,
-    Granted,
-    Waiting,
-    seconds_until_next_ask,
-    slots_for,
-)
+from stagekeeper.domain.lock import Entry, GaveUp, Granted, Waiting, seconds_until_next_ask, slots_for
 from stagekeeper.domain.model import ServiceName
 from stagekeeper.domain.operation import OperationKind, Status
 from stagekeeper.domain.record import Carrier, OperationRecord
@@ -59,7 +50,7 @@ def _after(record: OperationRecord) -> Go | None:
     match record.status:
         case Status.PLANNED:
             return Go("Plan")
-        case Status.CONVERGING if _is_half_done(record):
+        case Status.CONVERGING if record.kind is OperationKind.TEARDOWN and record.is_half_planned:
             # Its stage stack is gone, and it let go of the stage.
             return Go("Plan")
         case Status.COMMITTED if record.stacks_due is When.CLEAN_UP:
@@ -67,15 +58,9 @@ def _after(record: OperationRecord) -> Go | None:
     return None
 
 
-def _is_half_done(record: OperationRecord) -> bool:
-    stacks_done = record.stacks_key is not None and record.stacks_due is None
-    return record.kind is OperationKind.TEARDOWN and record.plan_key is None and stacks_done
-
-
 def _slots(deps: Deps, record: OperationRecord) -> frozenset[str]:
     if record.status is Status.COMMITTED:
-        removes = any(step.removes_function for _, step in Bodies(deps.artifacts).stack_plan_of(record).of(When.CLEAN_UP))
-        return frozenset({COLLECT if removes else PUBLISH})
+        return frozenset({Bodies(deps.artifacts).stack_plan_of(record).slot_to_clean_up})
     if record.status is Status.PLANNED and record.kind is OperationKind.TEARDOWN and _has_stack(deps, record):
         # Its stack goes first, which takes minutes, and needs no more than the stage.
         return slots_for(OperationKind.CONFIGURE, record.stage)

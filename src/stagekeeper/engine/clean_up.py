@@ -11,7 +11,7 @@ from stagekeeper.domain.operation import Phase, Status, seconds_until_calls_ende
 from stagekeeper.domain.plan import Plan
 from stagekeeper.domain.record import Carrier, OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
-from stagekeeper.domain.stack_plan import When, noted, stuck
+from stagekeeper.domain.stack_plan import StuckStack, When, noted, stuck
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.mandate import Mandate
 from stagekeeper.engine.report import ended, subject_of
@@ -62,7 +62,7 @@ def finish(deps: Deps, record: OperationRecord, stage: Stage | None = None, *, w
     return done
 
 
-def _behind(record: OperationRecord, plan: Plan, left: Sequence[str]) -> Refusal:
+def _behind(record: OperationRecord, plan: Plan, left: Sequence[StuckStack]) -> Refusal:
     """Traffic is where it was wanted; a stack could not follow."""
     if plan.stage is None or record.stacks_due is When.CLEAN_UP:
         # By now the stage may serve something else: it was let go of.
@@ -74,9 +74,9 @@ def _behind(record: OperationRecord, plan: Plan, left: Sequence[str]) -> Refusal
         )
     message = (
         f"{record.kind} of service {plan.service}: {done}, but not all stacks could follow. "
-        f"{' '.join(each.split(': ', 1)[1] for each in left)} When that is mended, {again}."
+        f"{' '.join(each.why for each in left)} When that is mended, {again}."
     )
-    return Refusal(Code.NEEDS_ATTENTION, message, tuple(left), plan.warnings)
+    return Refusal(Code.NEEDS_ATTENTION, message, tuple(map(str, left)), plan.warnings)
 
 
 def _without_dropped(stage: Stage, plan: Plan) -> Stage:

@@ -20,7 +20,7 @@ from stagekeeper.domain.plan import Move
 from stagekeeper.domain.record import Carrier, OperationRecord
 from stagekeeper.domain.recovery import DIED, MAX_RECOVERIES, is_to_be_followed
 from stagekeeper.domain.refusal import Code, Refusal
-from stagekeeper.domain.stack_plan import StackMark, Stand, When, next_backward, stuck
+from stagekeeper.domain.stack_plan import StackMark, Stand, StuckStack, When, next_backward, stuck
 from stagekeeper.engine import sweep, teardown
 from stagekeeper.engine.alias_look import SHIFT_PATIENCE, look
 from stagekeeper.engine.books import balance, balance_claims
@@ -56,7 +56,7 @@ class _Outcome:
     served: dict[FunctionArn, ServedAlias] = field(default_factory=dict)
     foreign: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
-    stacks: list[str] = field(default_factory=list)
+    stacks: list[StuckStack] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -123,8 +123,8 @@ def _unfinished(deps: Deps, record: OperationRecord, cut_off: CutOff) -> Step:
     deps.clock.sleep(seconds_until_calls_ended(Phase.CLEAN_UP))
     plan = Bodies(deps.artifacts).plan_of(record)
     # What was let go of may be another's by now: its record was written before.
-    let_go = plan.stage is None or record.stacks_due is When.CLEAN_UP
-    stage = None if let_go or plan.stage is None else deps.store.stage(plan.service, plan.stage)
+    let_go = record.stacks_due is When.CLEAN_UP
+    stage = None if plan.stage is None or let_go else deps.store.stage(plan.service, plan.stage)
     seen = [] if plan.stage is None else [deps.lambda_api.served(drop.arn, plan.stage) for drop in plan.drops]
     gone = {drop.arn for drop, found in zip(plan.drops, seen, strict=False) if isinstance(found, Absent)}
     left = tuple(f"{drop.arn}:{record.stage}" for drop in plan.drops if drop.arn not in gone)
@@ -280,10 +280,10 @@ def _end(deps: Deps, record: OperationRecord, outcome: _Outcome) -> Step:
         what = f"service {service}" if stage_name is None else f"stage {stage_name} of service {service}"
         message = (
             f"{record.kind} of {what} failed. {record.failure.message} Its aliases are where they were, but a stack is not. "
-            f"{' '.join(each.split(': ', 1)[1] for each in outcome.stacks)} Then deploy again."
+            f"{' '.join(each.why for each in outcome.stacks)} Then deploy again."
         )
         warnings = (*record.failure.warnings, *outcome.warnings)
-        refusal = Refusal(Code.NEEDS_ATTENTION, message, (*outcome.stacks, *outcome.foreign), warnings)
+        refusal = Refusal(Code.NEEDS_ATTENTION, message, (*map(str, outcome.stacks), *outcome.foreign), warnings)
         return _finish(deps, record, Status.NEEDS_ATTENTION, refusal, None)
     refusal = _explained(record, record.failure, outcome)
     changed = None if stage is None else _with_served(stage, outcome.served, mixed=False)

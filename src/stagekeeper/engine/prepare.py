@@ -63,8 +63,7 @@ def prepare(deps: Deps, carrier: Carrier) -> Step:
     An operation whose stacks came first is planned once more, when they are there.
     """
     record = deps.journal.reread(carrier)
-    stacks_done = record.stacks_key is not None and record.stacks_due is None
-    second = record.status is Status.CONVERGING and record.plan_key is None and stacks_done
+    second = record.is_half_planned
     if record.status is not Status.PLANNED and not second:
         return resume(record)
     if second and record.kind is OperationKind.TEARDOWN and not _collects(deps, record):

@@ -29,7 +29,7 @@ from stagekeeper.domain.recovery import (
     is_carrier,
     recovery_name,
 )
-from stagekeeper.domain.refusal import Code, Refusal, no_service
+from stagekeeper.domain.refusal import Code, Refusal, no_service, not_readable
 from stagekeeper.domain.request import RecoverRequest
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.gather import in_parallel
@@ -96,7 +96,7 @@ def _dead(deps: Deps, request: RecoverRequest) -> list[tuple[OperationRecord, Ov
             continue
         liveness = liveness_of(deps, record)
         if isinstance(liveness, Unreadable):
-            return _unreadable(liveness)
+            return not_readable(liveness.what, liveness.why)
         if isinstance(liveness, Over):
             found.append((record, liveness))
     return found
@@ -138,13 +138,8 @@ def _one_dead(deps: Deps, request: RecoverRequest, operation_id: OperationId) ->
             )
             return Refusal(Code.LOCKED, sentence, (operation_id,))
         case Unreadable():
-            return _unreadable(liveness)
+            return not_readable(liveness.what, liveness.why)
     assert_never(liveness)
-
-
-def _unreadable(liveness: Unreadable) -> Refusal:
-    sentence = f"{liveness.what} could not be read: {liveness.why}. Nothing was changed. Mend that and try again."
-    return Refusal(Code.UNREADABLE, sentence, (liveness.what,))
 
 
 def _await(deps: Deps, operation_id: OperationId, request: RecoverRequest, following: Sequence[OperationId]) -> Step:

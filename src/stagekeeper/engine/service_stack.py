@@ -25,13 +25,10 @@ from stagekeeper.domain.model import (
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.plan import Change
 from stagekeeper.domain.refusal import Refusal
-from stagekeeper.domain.service_template import ServiceTemplate, functions_in, only, what_changes
+from stagekeeper.domain.service_template import ServiceTemplate, functions_in, only, what_changes, without_code
 from stagekeeper.domain.split_model import SERVICE
 from stagekeeper.domain.stack_plan import StackPlan, StackStep, When
-from stagekeeper.domain.stack_work import (
-    Owner,
-    WantedStack,
-)
+from stagekeeper.domain.stack_work import Owner
 from stagekeeper.domain.union import Declared, Union, union
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.stack_look import Found, look_at_stack
@@ -69,10 +66,10 @@ def plan_service_stack(
     """Raises CallFailed and MalformedItem. Writes nothing but bodies, and (``read_only``) not even those."""
     mine = Declared(newest.template.service, () if newest.stage is None else (newest.stage,), newest.template.parameters)
     others = [stage for stage in stages if stage.name != newest.stage]
-    by_others = declared(deps, bodies, newest.service, others)
     # Until its traffic has moved, the stage itself needs what its current release declares. And whatever is there stays: a stage
     # may be on its way back to it at this moment, unseen. Only cleaning up lets go, under a lock that keeps others out.
     by_all = declared(deps, bodies, newest.service, stages)
+    by_others = _without(by_all, newest.stage)
     serving = _Serving(deps, bodies, newest.service, by_all)
     name, owner = str(newest.service), Owner(newest.service, None, deps.plane)
     found = look_at_stack(deps, operation_id, name, owner)
@@ -81,9 +78,8 @@ def plan_service_stack(
     first = union(mine, [*by_all, *serving.kept(stages), *_there(bodies, found)])
     last = union(mine, [*by_others, *serving.kept(others)])
     key, content = bodies.put_stack_content(first.template, _values(newest.service, first), read_only=read_only)
-    wanted = WantedStack(name, owner, content.template_key, content.template_digest, content.parameters)
     step = None
-    if not found.is_settled(wanted):
+    if not found.is_settled(content.wanted(name, owner)):
         step = StackStep(
             name=name,
             stage=None,
@@ -107,6 +103,12 @@ def plan_service_stack(
     values_before = {} if step is None or step.before is None else bodies.stack_content(step.before).parameters
     configured = _configured(first, content.parameters, before, values_before)
     return ServiceStack(step, going, changes, newest.template.warnings, configured)
+
+
+def _without(current: Iterable[Declared], stage: StageName | None) -> list[Declared]:
+    """What the other stages declare."""
+    left = (replace(each, stages=tuple(name for name in each.stages if name != stage)) for each in current)
+    return [each for each in left if each.stages]
 
 
 def _there(bodies: Bodies, found: Found) -> list[Declared]:
@@ -276,14 +278,8 @@ def _configured(
     if dict(values) != dict(values_before):
         return frozenset(names)
     old = before.get("Resources", {})
-    return frozenset(name for name in names if _without_code(wanted.template["Resources"][name]) != _without_code(old.get(name)))
-
-
-def _without_code(function: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    if function is None:
-        return None
-    properties = {name: value for name, value in function.get("Properties", {}).items() if name != "Code"}
-    return {**function, "Properties": properties}
+    new = wanted.template["Resources"]
+    return frozenset(name for name in names if name not in old or without_code(new[name]) != without_code(old[name]))
 
 
 def _action(step: StackStep, resources: str) -> Change:

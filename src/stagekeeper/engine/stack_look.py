@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from stagekeeper.domain.facts import Absent, Unreadable
 from stagekeeper.domain.model import OperationId
-from stagekeeper.domain.refusal import Code, Refusal
+from stagekeeper.domain.refusal import Refusal, not_readable
 from stagekeeper.domain.stack_work import (
     Gone,
     Owner,
@@ -44,8 +44,7 @@ def look_at_stack(deps: Deps, operation_id: OperationId, name: str, owner: Owner
     """One DescribeStacks. Refused if the stack is not ours, or cannot be read. Raises CallFailed and MalformedItem."""
     now = deps.stack_changes.describe(name)
     if isinstance(now, Unreadable):
-        sentence = f"{now.what} could not be read: {now.why}. Nothing was changed. Mend that and try again."
-        return Refusal(Code.UNREADABLE, sentence, (now.what,))
+        return not_readable(now.what, now.why)
     if isinstance(now, Absent):
         return Found()
     if now.status != "REVIEW_IN_PROGRESS":

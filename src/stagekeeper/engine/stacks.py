@@ -12,7 +12,7 @@ from typing import assert_never
 
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.clock import epoch
-from stagekeeper.domain.lock import COLLECT, PUBLISH, holds
+from stagekeeper.domain.lock import COLLECT, holds
 from stagekeeper.domain.model import ServiceName
 from stagekeeper.domain.operation import OperationKind, Phase, Status
 from stagekeeper.domain.record import Carrier, OperationRecord
@@ -28,7 +28,6 @@ from stagekeeper.domain.stack_work import (
     StackRecord,
     Stuck,
     Wanted,
-    WantedStack,
 )
 from stagekeeper.engine import teardown
 from stagekeeper.engine.clean_up import finish
@@ -81,9 +80,8 @@ def _announce(deps: Deps, record: OperationRecord) -> None:
 
 def _holds_enough(deps: Deps, record: OperationRecord, plan: StackPlan) -> bool:
     """Whether what was asked for anew is held, and not what was held before it was let go of."""
-    removes = any(step.removes_function for _, step in plan.of(When.CLEAN_UP))
     held = deps.store.lock(_service(record))
-    return any(holds(held, record.operation_id, frozenset({slot})) for slot in ((COLLECT,) if removes else (PUBLISH, COLLECT)))
+    return any(holds(held, record.operation_id, frozenset({slot})) for slot in (plan.slot_to_clean_up, COLLECT))
 
 
 def _is_begun(plan: StackPlan, record: OperationRecord) -> bool:
@@ -96,8 +94,7 @@ def wanted_stack(bodies: Bodies, service: ServiceName, step: StackStep, plane: s
     owner = Owner(service, step.stage, plane)
     if content_key is None:
         return Gone(step.name, owner)
-    content = bodies.stack_content(content_key)
-    return WantedStack(step.name, owner, content.template_key, content.template_digest, content.parameters)
+    return bodies.stack_content(content_key).wanted(step.name, owner)
 
 
 class _Work:

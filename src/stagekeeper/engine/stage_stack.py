@@ -12,11 +12,11 @@ from stagekeeper.aws.bodies import Bodies
 from stagekeeper.domain.facts import Absent, Unreadable
 from stagekeeper.domain.model import FunctionArn, LogicalName, OperationId, ServiceName, Stage, StageName
 from stagekeeper.domain.plan import Change
-from stagekeeper.domain.refusal import Code, Refusal
+from stagekeeper.domain.refusal import Code, Refusal, not_readable
 from stagekeeper.domain.request import Variables
 from stagekeeper.domain.service_template import ServiceTemplate, Unfilled, stage_stack, what_changes, what_goes
 from stagekeeper.domain.stack_plan import StackPlan, StackStep, When, stage_stack_name
-from stagekeeper.domain.stack_work import Owner, Stack, WantedStack
+from stagekeeper.domain.stack_work import Owner, Stack
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.stack_look import look_at_stack
 
@@ -50,8 +50,7 @@ def plan_stage_stack(
         return StackPlan(warnings=() if applied is None else (warning,))
     outputs = deps.stack_changes.describe(str(wish.service)) if wish.template.outputs else Absent()
     if isinstance(outputs, Unreadable):
-        sentence = f"{outputs.what} could not be read: {outputs.why}. Nothing was changed. Mend that and try again."
-        return Refusal(Code.UNREADABLE, sentence, (outputs.what,))
+        return not_readable(outputs.what, outputs.why)
     told = outputs.outputs if isinstance(outputs, Stack) else {}
     made = stage_stack(wish.template, wish.service, wish.stage, arns, told, wish.variables)
     if isinstance(made, Unfilled):
@@ -60,11 +59,10 @@ def plan_stage_stack(
         return _without(wish, name, None if applied is None else applied.content)
     key, content = bodies.put_stack_content(*made, read_only=read_only)
     owner = Owner(wish.service, wish.stage, deps.plane)
-    wanted = WantedStack(name, owner, content.template_key, content.template_digest, content.parameters)
     found = look_at_stack(deps, operation_id, name, owner)
     if isinstance(found, Refusal):
         return found
-    if found.is_settled(wanted):
+    if found.is_settled(content.wanted(name, owner)):
         return StackPlan()
     step = StackStep(name, wish.stage, wish.when, before=found.before, after=key, unknown_before=found.unknown)
     before = None if step.before is None else bodies.stack_template(step.before)

@@ -94,7 +94,7 @@ def resume(record: OperationRecord) -> Step:
             return Go("Inspect" if record.kind is OperationKind.SWEEP else "Lock")
         case Status.CONVERGING if record.stacks_due in (When.FIRST, When.LAST):
             return Go("Stacks")
-        case Status.CONVERGING if record.plan_key is None and record.stacks_key is not None:
+        case Status.CONVERGING if record.is_half_planned:
             # Its stacks are there (or gone). A teardown has let go of its stage meanwhile.
             return Go("Lock" if record.kind is OperationKind.TEARDOWN else "Plan")
         case Status.CONVERGING:

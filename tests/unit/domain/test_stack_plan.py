@@ -15,6 +15,7 @@ from stagekeeper.domain.stack_plan import (
     StackPlan,
     StackStep,
     Stand,
+    StuckStack,
     When,
     next_backward,
     next_forward,
@@ -82,7 +83,7 @@ def test_backward_goes_the_last_that_was_begun_and_is_not_put_back(stands: Mappi
 
 
 def test_what_is_stuck_is_told_stack_by_stack() -> None:
-    assert stuck(PLAN, marks({0: R, 1: S})) == ["stack orders--prod: it is busy"]
+    assert stuck(PLAN, marks({0: R, 1: S})) == [StuckStack("orders--prod", "it is busy")]
 
 
 @pytest.mark.parametrize(("before", "unknown", "anew"), [(None, False, True), (None, True, False), ("old", False, False)])
