@@ -80,7 +80,9 @@ PURPOSE = {
     "LetCloudFormationAct": "have CloudFormation act with a role of its own",
     "RunOperations": "start operations",
     "FollowOperations": "wait for them",
-    "UploadCode": "upload code and functions documents",
+    "FindOutputs": "find the state machine, the table and the bucket by the stack's name",
+    "UploadCode": "upload code, templates and functions documents",
+    "SkipWhatIsUploaded": "see what is there and need not be uploaded, below `code/` alone",
     "ReadReports": "the whole report, where the output is cut",
     "SeeWhatIsWhere": "the stage board",
 }
@@ -117,7 +119,7 @@ def _spelled(resource: Any) -> str:
     text = re.sub(r"\$\{(\w+)\.Arn\}", r"\1", text)
     text = re.sub(r"^arn:.*:(execution:)", r"\1", text)
     text = re.sub(r"^arn:\$\{AWS::Partition\}:[a-z0-9]+:(\$\{AWS::Region\})?:(\$\{AWS::AccountId\}|\*)?:(function:)?", "", text)
-    return re.sub(r"\$\{([\w.]+)\}", r"\1", text)
+    return re.sub(r"\$\{([\w.:]+)\}", r"\1", text)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,10 @@ from typing import Any
 from rich.console import Console
 
 from examples.orders.story import SERVICE, Account, Ends, Serves, Story, Wrong, forget_every_aws
-from stagekeeper.cli.board import show
-from stagekeeper.cli.main import read_board
+from stagekeeper.aws.clock import SystemClock
+from stagekeeper.aws.store import Store
+from stagekeeper.aws.table import Table, dynamodb_client
+from stagekeeper.cli.board import read, show
 from stagekeeper.domain.model import ServiceName
 from stagekeeper.embedded import deploy, instance
 from stagekeeper.embedded.instance import EmbeddedError
@@ -220,7 +222,7 @@ def main() -> int:
             zips = Zips(built, account)
             deploy_and_roll_back(story, account, zips)
             clone_tear_down_and_sweep(story, account, zips)
-            board = read_board(ServiceName(SERVICE), account.table)
+            board = read(Store(Table(dynamodb_client(), account.table, SystemClock())), ServiceName(SERVICE))
             story.compare_board(board, {"dev": 3, "prod": 3})
             console.print()
             show(board, console)

@@ -88,6 +88,23 @@ def test_what_aws_leaves_out_of_an_answer_is_unreadable_and_not_empty(
     assert api.latest(NAME) == Unreadable(f"{what} of function {NAME}", "AccessDenied: No key")
 
 
+def test_what_a_version_froze_is_told_in_canonical_form_whatever_latest_is_by_now(api: LambdaApi, fake: FakeLambda) -> None:
+    fake.update(NAME, MemorySize=512)
+
+    frozen = api.frozen(ARN, TWO)
+
+    assert not isinstance(frozen, (Absent, Unreadable))
+    assert (frozen["MemorySize"], latest(api).configuration["MemorySize"]) == (128, 512)
+    assert frozen.keys() == latest(api).configuration.keys()
+    assert api.frozen(ARN, NINE) == Absent()
+
+
+def test_what_aws_leaves_out_of_a_version_is_unreadable_and_not_empty(api: LambdaApi, fake: FakeLambda) -> None:
+    fake._version(NAME, "2").settings["Environment"] = {"Error": {"ErrorCode": "AccessDenied", "Message": "No key."}}
+
+    assert api.frozen(ARN, TWO) == Unreadable(f"the environment of function {ARN}:2", "AccessDenied: No key")
+
+
 def test_which_region_it_reaches(api: LambdaApi) -> None:
     assert api.region == "eu-central-1"
 
@@ -104,6 +121,7 @@ READS: dict[str, Read] = {
     "version": lambda api, arn: api.version(arn, ONE),
     "served": lambda api, arn: api.served(arn, "dev"),
     "arn_of": lambda api, arn: api.arn_of(arn),
+    "frozen": lambda api, arn: api.frozen(arn, ONE),
 }
 
 

@@ -201,6 +201,37 @@ def test_the_last_item_of_a_partition_is_the_last_of_those_that_begin_so(table: 
     assert answered == [1, 0, 0]  # a long ledger is not read whole for its last line
 
 
+def test_the_newest_items_of_a_partition_come_first_and_no_more_than_asked_for(table: Table, dynamodb: DynamoDBClient) -> None:
+    for sk in ("A#1", "A#3", "A#2", "A", "B#9"):
+        table.put(Put(Key("P", sk), {}))
+    answered: list[int] = []
+    dynamodb.meta.events.register("after-call.dynamodb.Query", lambda parsed, **_: answered.append(len(parsed["Items"])))
+
+    assert [one["sk"] for one in table.newest("P", "A#", 2)] == ["A#3", "A#2"]
+    assert [one["sk"] for one in table.newest("P", "A#", 9)] == ["A#3", "A#2", "A#1"]
+    assert table.newest("Q", "A#", 9) == []
+    assert answered == [2, 3, 0]
+
+
+def test_the_newest_items_are_read_over_as_many_pages_as_it_takes(table: Table, dynamodb: DynamoDBClient) -> None:
+    for number in range(6):
+        table.put(Put(Key("P", f"A#{number}"), {"filler": "x" * 300_000}))
+    requests = Requests(dynamodb, "Query")
+
+    assert [one["sk"] for one in table.newest("P", "A#", 5)] == [f"A#{number}" for number in (5, 4, 3, 2, 1)]
+    assert requests.count > 1
+
+
+@pytest.mark.parametrize(
+    ("before", "found"), [("A#2#", ["A#2", "A#1"]), ("A#1#", ["A#1"]), ("A#0", []), ("A#9", ["A#3", "A#2", "A#1"])]
+)
+def test_the_newest_items_can_be_those_before_a_place(table: Table, before: str, found: list[str]) -> None:
+    for sk in ("A#1", "A#3", "A#2", "B#9"):
+        table.put(Put(Key("P", sk), {}))
+
+    assert [one["sk"] for one in table.newest("P", "A#", 9, before=before)] == found
+
+
 def test_the_keys_of_a_partition_are_read_over_all_pages(table: Table, dynamodb: DynamoDBClient) -> None:
     for number in range(5):
         table.put(Put(Key("P", f"A#{number}"), {"filler": "x" * 300_000}))
@@ -232,6 +263,7 @@ def test_an_item_of_another_schema_version_is_malformed_however_it_is_read(
         lambda: table.get_many([ONE]),
         lambda: table.query("P", "1"),
         lambda: table.last("P", "1"),
+        lambda: table.newest("P", "1", 9),
     ):
         with pytest.raises(MalformedItem, match="schema"):
             read()
@@ -283,6 +315,7 @@ def test_a_call_that_fails_says_what_it_was_for(
         ("Query", lambda: table.query("P", "1")),
         ("Query", lambda: table.keys("P")),
         ("Query", lambda: table.last("P", "1")),
+        ("Query", lambda: table.newest("P", "1", 9, before="2")),
         ("TransactWriteItems", lambda: table.transact([Put(ONE, {})])),
         ("PutItem", lambda: table.put(Put(ONE, {}))),
     ]

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from stagekeeper.embedded import instance as embedded_aws
 from tests.fake import FakeClock, FakeLambda
 
-from .support import EMBEDDED, FAKE, PLAIN, ROLES, Double, unique, zip_of
+from .support import DIRECT, EMBEDDED, FAKE, PLAIN, ROLES, Double, unique, zip_of
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -43,7 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "double_name" in metafunc.fixturenames:
-        metafunc.parametrize("double_name", [pytest.param(FAKE), pytest.param(EMBEDDED, marks=pytest.mark.embedded)])
+        fakes = [FAKE, DIRECT] if {"double", "formation"} & set(metafunc.fixturenames) else [FAKE]
+        metafunc.parametrize("double_name", [*fakes, pytest.param(EMBEDDED, marks=pytest.mark.embedded)])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,14 +56,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         double = _double_of(item)
         item.user_properties.append(("contract-double", double))
         for mark in item.iter_markers("wrong_on"):
-            if mark.args[0] == double:
+            if mark.args[0] == (FAKE if double == DIRECT else double):
                 item.add_marker(pytest.mark.xfail(strict=True, reason=mark.args[1]))
 
 
 def _double_of(item: pytest.Item) -> str:
     callspec = getattr(item, "callspec", None)
     parameters: dict[str, Any] = callspec.params if callspec is not None else {}
-    chosen = parameters.get("double_name", parameters.get("moto_or_embedded"))
+    chosen = parameters.get("double_name", parameters.get("storage_name"))
     if chosen is not None:
         return str(chosen)
     if item.get_closest_marker("embedded") is None:
@@ -111,8 +112,8 @@ def embedded_client(instance: embedded_aws.Instance, service: str) -> Any:
 @pytest.fixture
 def double(double_name: str, request: pytest.FixtureRequest) -> Iterator[Double]:
     """The double of AWS Lambda this case runs on."""
-    if double_name == FAKE:
-        yield _fake()
+    if double_name in (FAKE, DIRECT):
+        yield _fake(direct=double_name == DIRECT)
     else:
         yield from embedded_double(request.getfixturevalue("embedded"))
 
@@ -130,7 +131,7 @@ def embedded_double(instance: embedded_aws.Instance) -> Iterator[Double]:
                 raise
 
 
-def _fake() -> Double:
+def _fake(*, direct: bool) -> Double:
     clock = FakeClock()
     objects: dict[tuple[str, str], bytes] = {}
 
@@ -148,7 +149,7 @@ def _fake() -> Double:
     )
     return Double(
         FAKE,
-        fake.client(PLAIN),
+        fake.direct_client(PLAIN) if direct else fake.client(PLAIN),
         REGION,
         ACCOUNT,
         clock.sleep,

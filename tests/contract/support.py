@@ -20,11 +20,15 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from tests.fake.direct import line_of
+
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_lambda.type_defs import FunctionConfigurationResponseTypeDef
 
 FAKE = "fake"
+#: The same fake, asked without HTTP.
+DIRECT = "direct"
 EMBEDDED = "embedded"
 MOTO = "moto"
 
@@ -193,6 +197,18 @@ class Double:
         for number in range(1, count + 1):
             assert self.publish(name, f"version {number}") == str(number)
         return name
+
+    def hear(self, note: Callable[[str], object]) -> None:
+        """From now on tell the name of each operation that is asked for."""
+        line = line_of(self.client)
+        if line is not None:
+            line.before.append(lambda request: note(request.name.rpartition(".")[2]))
+            return
+
+        def sent(event_name: str, **_: Any) -> None:
+            note(event_name.rpartition(".")[2])
+
+        self.client.meta.events.register_first("before-send.lambda.*", sent)
 
     def alias(self, function: str, version: str = "1", name: str = "live", **members: Any) -> dict[str, Any]:
         """A new alias; returns CreateAlias's answer."""

@@ -16,7 +16,7 @@ from tests.fake import FakeClock
 from tests.fake.cloudformation import FakeCloudFormation
 
 from .conftest import ACCOUNT, REGION, embedded_client
-from .support import EMBEDDED, FAKE, PLAIN, refused, source, unique, wrong_on
+from .support import DIRECT, EMBEDDED, FAKE, PLAIN, refused, source, unique, wrong_on
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -90,8 +90,8 @@ class Formation:
 
 @pytest.fixture
 def formation(double_name: str, request: pytest.FixtureRequest) -> Iterator[Formation]:
-    if double_name == FAKE:
-        yield _fake()
+    if double_name in (FAKE, DIRECT):
+        yield _fake(direct=double_name == DIRECT)
         return
     made = _embedded(request.getfixturevalue("embedded"))
     yield made
@@ -99,7 +99,7 @@ def formation(double_name: str, request: pytest.FixtureRequest) -> Iterator[Form
         made.client.delete_stack(StackName=stack)
 
 
-def _fake() -> Formation:
+def _fake(*, direct: bool) -> Formation:
     clock, objects = FakeClock(), dict[tuple[str, str], bytes]()
 
     def put(key: str, body: str) -> str:
@@ -107,7 +107,7 @@ def _fake() -> Formation:
         return f"https://s3.{REGION}.amazonaws.com/templates/{key}"
 
     fake = FakeCloudFormation(REGION, ACCOUNT, clock, objects=lambda bucket, key, _: objects.get((bucket, key)))
-    return Formation(fake.client(PLAIN), put, clock.sleep)
+    return Formation(fake.direct_client(PLAIN) if direct else fake.client(PLAIN), put, clock.sleep)
 
 
 def _embedded(instance: embedded_aws.Instance) -> Formation:

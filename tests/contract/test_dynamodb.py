@@ -1,6 +1,6 @@
 """DynamoDB: conditions and transactions, as the lock, the ledger and the commit lean on them.
 
-On moto, which the adapter tests use, and on the embedded AWS.
+On moto, which the adapter tests use, on the fake, which the engine's use, and on the embedded AWS.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.fake.dynamodb import FakeDynamoDB
+
 from .conftest import REGION, embedded_client
-from .support import EMBEDDED, MOTO, PLAIN, refused, source, unique, wrong_on
+from .support import EMBEDDED, FAKE, MOTO, PLAIN, refused, source, unique, wrong_on
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -23,8 +25,7 @@ TRANSACT = source("Amazon DynamoDB API reference, TransactWriteItems")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    doubles = [pytest.param(MOTO), pytest.param(EMBEDDED, marks=pytest.mark.embedded)]
-    metafunc.parametrize("moto_or_embedded", doubles)
+    metafunc.parametrize("storage_name", [MOTO, FAKE, pytest.param(EMBEDDED, marks=pytest.mark.embedded)])
 
 
 @dataclass
@@ -62,9 +63,12 @@ class Table:
 
 
 @pytest.fixture
-def client(moto_or_embedded: str, request: pytest.FixtureRequest) -> Iterator[DynamoDBClient]:
-    if moto_or_embedded == EMBEDDED:
+def client(storage_name: str, request: pytest.FixtureRequest) -> Iterator[DynamoDBClient]:
+    if storage_name == EMBEDDED:
         yield embedded_client(request.getfixturevalue("embedded"), "dynamodb")
+        return
+    if storage_name == FAKE:
+        yield FakeDynamoDB(REGION).client(PLAIN)
         return
     with mock_aws():
         yield boto3.client("dynamodb", region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test", config=PLAIN)

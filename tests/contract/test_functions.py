@@ -215,11 +215,7 @@ def test_every_update_renews_the_last_modified_time(double: Double) -> None:
 @pytest.mark.parametrize("waiter", ["function_active_v2", "function_updated_v2"])
 def test_the_newer_waiters_poll_get_function_and_nothing_else(double: Double, waiter: str) -> None:
     name, asked = double.function(), set[str]()
-
-    def note(event_name: str, **_: Any) -> None:
-        asked.add(event_name.rpartition(".")[2])
-
-    double.client.meta.events.register_first("before-send.lambda.*", note)
+    double.hear(asked.add)
 
     double.client.get_waiter(waiter).wait(FunctionName=name)  # type: ignore[call-overload]
 

@@ -1,6 +1,6 @@
 """S3, as far as the identity of code leans on it: stored checksums, versions, and what a missing object answers.
 
-On moto, which the adapter tests use, and on the embedded AWS.
+On moto, which the adapter tests use, on the fake, which the engine's use, and on the embedded AWS.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import pytest
 from moto import mock_aws
 
 from stagekeeper.embedded import instance as embedded_aws
+from tests.fake.s3 import FakeS3
 
 from .conftest import embedded_client
-from .support import EMBEDDED, MOTO, PLAIN, refused, source, unique, wrong_on
+from .support import EMBEDDED, FAKE, MOTO, PLAIN, refused, source, unique, wrong_on
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -28,14 +29,17 @@ DIGEST = base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "moto_or_embedded" in metafunc.fixturenames:
-        metafunc.parametrize("moto_or_embedded", [MOTO, pytest.param(EMBEDDED, marks=pytest.mark.embedded)])
+    if "storage_name" in metafunc.fixturenames:
+        metafunc.parametrize("storage_name", [MOTO, FAKE, pytest.param(EMBEDDED, marks=pytest.mark.embedded)])
 
 
 @pytest.fixture
-def client(moto_or_embedded: str, request: pytest.FixtureRequest) -> Iterator[S3Client]:
-    if moto_or_embedded == EMBEDDED:
+def client(storage_name: str, request: pytest.FixtureRequest) -> Iterator[S3Client]:
+    if storage_name == EMBEDDED:
         yield embedded_client(request.getfixturevalue("embedded"), "s3")
+        return
+    if storage_name == FAKE:
+        yield FakeS3("us-east-1").client(PLAIN)
         return
     with mock_aws():
         yield boto3.client("s3", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test", config=PLAIN)
@@ -65,8 +69,16 @@ def test_an_object_stored_without_a_sha256_tells_none(client: S3Client, bucket: 
     assert "ChecksumSHA256" not in client.head_object(Bucket=bucket, Key="one.zip", ChecksumMode="ENABLED")
 
 
+@source("Amazon S3 API reference, error responses: BadDigest, the checksum you specified did not match what we received")
+@wrong_on(MOTO, "compares nothing")
+def test_an_object_that_is_not_what_its_sha256_says_is_refused(client: S3Client, bucket: str) -> None:
+    with refused("BadDigest", 400):
+        client.put_object(Bucket=bucket, Key="one.zip", Body=b"other", ChecksumAlgorithm="SHA256", ChecksumSHA256=DIGEST)
+
+
 @source("Amazon S3 user guide, multipart uploads: SHA-256 is a composite checksum, with the number of parts behind it")
 @wrong_on(MOTO, "stores the digest of the object instead of a composite")
+@wrong_on(FAKE, "knows no multipart uploads: nobody makes one of what the engine reads")
 def test_the_sha256_of_a_multipart_upload_is_no_digest_of_the_object(client: S3Client, bucket: str) -> None:
     upload = client.create_multipart_upload(Bucket=bucket, Key="big.zip", ChecksumAlgorithm="SHA256")["UploadId"]
     part = client.upload_part(
@@ -88,6 +100,13 @@ def test_the_sha256_of_a_multipart_upload_is_no_digest_of_the_object(client: S3C
 def test_an_object_that_is_not_there_is_a_404(client: S3Client, bucket: str) -> None:
     with refused("404", 404):
         client.head_object(Bucket=bucket, Key="missing.zip")
+
+
+@source("Amazon S3 API reference, HeadObject: the answer to a HEAD has no body, and so no other code than its status")
+@wrong_on(MOTO, "says NoSuchBucket")
+def test_an_object_of_a_bucket_that_is_not_there_is_a_404(client: S3Client) -> None:
+    with refused("404", 404):
+        client.head_object(Bucket=unique("nowhere"), Key="missing.zip")
 
 
 @source("Amazon S3 API reference, HeadObject: versionId")

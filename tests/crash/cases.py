@@ -42,9 +42,7 @@ class Case:
                 function = lambda_name(name)
                 world.fake.alias(function, alias, world.fake.publish(function, f"{name}: {alias}".encode()))
         world.clock.sleep(self.later)
-        saved = world.save()
-        world.close()
-        return saved
+        return world.save()
 
 
 def _adopting(world: World) -> dict[str, Any]:

@@ -73,7 +73,6 @@ def test_an_operation_that_is_hit_anywhere_ends_old_or_new(
 
     tally = try_every_point(execution, faults_of(name, size), lambda hit: conclude(case, hit, before, wanted))
 
-    world.close()
     count = sum(tally.points.values())
     record_property(f"crash points of {name}, {size} function{'' if size == 1 else 's'}", count)
     assert not tally.failures, f"{len(tally.failures)} of {count} points:\n\n" + "\n\n".join(tally.failures[:5])
@@ -87,7 +86,6 @@ def _ends(case: Case, saved: Any) -> tuple[Account, Account]:
     done = world.begin(case.request(world), "it").run()
     assert done.error is None, done.cause
     wanted = look(world)
-    world.close()
     return before, wanted
 
 
@@ -120,7 +118,6 @@ def test_a_recovery_that_is_hit_anywhere_is_recovered(name: str, state: str, rec
 
     tally = try_every_point(recovery, FAULTS_OF_A_RECOVERY, lambda _: conclude(case, lost, before, wanted))
 
-    world.close()
     count = sum(tally.points.values())
     record_property(f"crash points of the recovery of a {name} that was lost in {state}", count)
     assert not tally.failures, f"{len(tally.failures)} of {count} points:\n\n" + "\n\n".join(tally.failures[:5])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from stagekeeper.embedded import deploy, instance
+from stagekeeper.embedded.instance import Instance
 
 from .answers import Answers, answers
 from .plane import ControlPlane, unique
@@ -23,16 +27,44 @@ NewService = Callable[..., Service]
 
 
 @pytest.fixture(scope="session")
-def plane() -> Iterator[ControlPlane]:
+def plane(shared_folder: Path) -> Iterator[ControlPlane]:
     """Deployed on a free port, in a folder of its own: several checkouts, and several of one, may do this at once."""
     running = instance.start(None, ROOT, in_progress_seconds=IN_PROGRESS_SECONDS)
     try:
-        deployed = deploy.deploy_control_plane(running, print)
+        parameters = deploy.control_plane_parameters(ROOT)
+        deployed = deploy.deploy_built(running, _built(running, parameters, shared_folder), deploy.STACK, parameters, print)
         plane = ControlPlane(running, deployed.stack, deployed.outputs)
         _make_role(plane)
         yield plane
     finally:
         instance.stop(running)
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run have."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+def _built(running: Instance, parameters: Mapping[str, str], shared: Path) -> Path:
+    """The control plane as the first worker builds it that needs it; the others wait, which is quicker than to build it again."""
+    built = shared / "control-plane"
+    with (shared / "control-plane.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not built.exists():
+            made = deploy.build(running, ROOT / "template.yaml", deploy.STACK, parameters, print)
+            # Whole or not at all. The folders that the zips were made of are left behind.
+            partial = built.with_suffix(".partial")
+            partial.mkdir()
+            for file in (path for path in made.iterdir() if path.is_file()):
+                shutil.copy(file, partial)
+            # What the template leaves where it was, it names as seen from the folder it was built in.
+            template = partial / "template.yaml"
+            text = template.read_text(encoding="utf-8")
+            template.write_text(text.replace(f"{os.path.relpath(ROOT, made)}/", f"{ROOT}/"), encoding="utf-8")
+            partial.rename(built)
+    return built
 
 
 def _make_role(plane: ControlPlane) -> None:

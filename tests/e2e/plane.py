@@ -22,7 +22,8 @@ from stagekeeper.embedded.instance import Instance
 
 #: No operation of these cases takes a third of this (seconds), the ones that retry included.
 PATIENCE = 60.0
-_LOOK_EVERY = 0.04
+#: Seconds between two looks at an execution. Each costs both sides milliseconds that the handlers on the same cores then lack.
+_LOOK_EVERY = 0.1
 
 _OUTPUT_MEMBERS: dict[str, type | tuple[type, ...]] = {
     "outcome": str,

@@ -25,9 +25,14 @@ ROLE = "e2e-functions"
 
 def zip_of(text: str) -> bytes:
     """A function's zip that answers ``text``, its own version and its COLOR. The same text gives the same bytes."""
+    return zip_of_source(_SOURCE.format(text=text))
+
+
+def zip_of_source(source: str) -> bytes:
+    """A function's zip whose ``app.py`` is this."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as package:
-        package.writestr(zipfile.ZipInfo("app.py"), _SOURCE.format(text=text))
+        package.writestr(zipfile.ZipInfo("app.py"), source)
     return content.getvalue()
 
 

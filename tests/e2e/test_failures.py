@@ -220,12 +220,12 @@ def test_a_mixed_stage_is_shown_by_the_board(orders: Service, mixed: tuple[str, 
 
 
 def board(service: Service) -> dict[str, list[str]]:
-    """The rows of `stagekeeper board`, by their first word."""
+    """The rows of `stagekeeper status`, by their first word."""
     plane = service.plane
     known = {"AWS_ACCESS_KEY_ID": ROOT_KEY, "AWS_SECRET_ACCESS_KEY": ROOT_KEY, "AWS_DEFAULT_REGION": plane.region}
     program = "from stagekeeper.cli.main import app; app()"
     shown = subprocess.run(  # noqa: S603 - our own command line, no shell
-        [sys.executable, "-c", program, "board", service.name, "--stack", plane.stack],
+        [sys.executable, "-c", program, "status", "--service", service.name, "--stack", plane.stack],
         env={"PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": plane.instance.endpoint, **known},
         capture_output=True,
         text=True,

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
 from tests.unit.engine.world import World
 
@@ -43,16 +42,12 @@ Paths = dict[str, tuple[list[str], str]]
 
 @pytest.fixture(scope="module")
 def in_process() -> Paths:
-    """By operation the states that the interpreter entered, and the outcome. moto is gone again at the end: it takes over
-    every client of its process."""
-    walked = {}
-    with mock_aws():
-        world = World(FUNCTIONS)
-        for name, request in OPERATIONS.items():
-            wishes = {logical: world.wish(logical, text) for logical, text in request.get("functions", {}).items()}
-            done = world.begin({"service": "orders", **_with(request, wishes)}).run()
-            walked[name] = (done.path, done.outcome)
-        world.close()
+    """By operation the states that the interpreter entered, and the outcome."""
+    world, walked = World(FUNCTIONS), {}
+    for name, request in OPERATIONS.items():
+        wishes = {logical: world.wish(logical, text) for logical, text in request.get("functions", {}).items()}
+        done = world.begin({"service": "orders", **_with(request, wishes)}).run()
+        walked[name] = (done.path, done.outcome)
     return walked
 
 

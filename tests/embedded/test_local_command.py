@@ -18,7 +18,7 @@ from stagekeeper.embedded import instance
 from . import processes
 from .conftest import client, until
 
-RUN = "from stagekeeper.cli.local import local_app; local_app(prog_name='stagekeeper local')"
+RUN = "from stagekeeper.cli.commands.local import local_app; local_app(prog_name='stagekeeper local')"
 
 
 def environment(checkout: Path) -> dict[str, str]:

@@ -28,12 +28,13 @@ from botocore.model import OperationModel
 
 from . import wire_query
 from .clock import FakeClock
+from .direct import direct_client
 from .errors import AwsError
 from .lambda_ import FakeLambda
 from .stack_life import ChangeSetHeld, Event, FakeStack, Goal, Life, Lives
 from .stack_resources import Failure, Phase, Resources
 from .templates import invalid, needed_capability, parameters, parse
-from .wire import client_of
+from .wire import Answer, Params, client_of
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -149,6 +150,11 @@ class FakeCloudFormation:
         client: CloudFormationClient = client_of("cloudformation", self.region, config, self._answer)
         return client
 
+    def direct_client(self, config: Config | None = None) -> CloudFormationClient:
+        """The same without HTTP (see `direct`)."""
+        client: CloudFormationClient = direct_client("cloudformation", self.region, config, self._answer_directly)
+        return client
+
     def asked(self, operation: str) -> list[Mapping[str, Any]]:
         """The requests of one operation."""
         return [request for name, request in self.calls if name == operation]
@@ -183,9 +189,10 @@ class FakeCloudFormation:
             told = {"Error": {"Code": error.code, "Message": error.message}, "ResponseMetadata": {"HTTPStatusCode": error.status}}
             raise ClientError(told, operation) from error  # type: ignore[arg-type]  # the stubs want members that no caller reads
 
+    def _answer_directly(self, operation: OperationModel, params: Params, written: Callable[[Answer], Answer]) -> Answer:
+        return written(dict(self._do(operation.name, params)))
+
     def _answer(self, operation: OperationModel, request: AWSPreparedRequest) -> AWSResponse:
-        if operation.name not in self._operations:
-            raise NotImplementedError(f"the fake of CloudFormation has no {operation.name}")
         request_id = f"00000000-0000-4000-8000-{len(self.calls):012x}"
         try:
             answer = self._do(operation.name, wire_query.read_request(operation, request))
@@ -194,6 +201,8 @@ class FakeCloudFormation:
         return wire_query.write_answer(operation, dict(answer), request, request_id)
 
     def _do(self, operation: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        if operation not in self._operations:
+            raise NotImplementedError(f"the fake of CloudFormation has no {operation}")
         with self._guard:
             self.calls.append((operation, request))
         # Without the lock: a test may ask in one.
@@ -237,20 +246,22 @@ class FakeCloudFormation:
     def _describe_stack_resources(self, PhysicalResourceId: str) -> Mapping[str, Any]:  # noqa: N803  # AWS's name
         for stack in self.stacks.values():
             if PhysicalResourceId in stack.resources.values():
-                shown = [{"StackName": stack.name, "StackId": stack.stack_id, **each} for each in self._resources_of(stack)]
-                return {"StackResources": shown[:_PAGE]}
+                whose = {"StackName": stack.name, "StackId": stack.stack_id}
+                return {"StackResources": [{**whose, **each} for each in self._resources_of(stack, "Timestamp")][:_PAGE]}
         raise invalid(f"Stack for {PhysicalResourceId} does not exist")
 
     def _list_stack_resources(self, StackName: str, NextToken: str = "0") -> Mapping[str, Any]:  # noqa: N803  # AWS's name
-        return self._paged("StackResourceSummaries", self._resources_of(self._named(StackName)), NextToken)
+        resources = self._resources_of(self._named(StackName), "LastUpdatedTimestamp")
+        return self._paged("StackResourceSummaries", resources, NextToken)
 
-    def _resources_of(self, stack: FakeStack) -> list[dict[str, Any]]:
+    def _resources_of(self, stack: FakeStack, moment: str) -> list[dict[str, Any]]:
+        """``moment``: the member that says when it was changed last, of which the operations have two."""
         return [
             {
                 "LogicalResourceId": logical,
                 "PhysicalResourceId": physical,
                 "ResourceType": stack.made[logical].type if logical in stack.made else "AWS::Lambda::Function",
-                "LastUpdatedTimestamp": _time(stack.updated_at or stack.created_at),
+                moment: _time(stack.updated_at or stack.created_at),
                 "ResourceStatus": stack.left.get(
                     physical, stack.made[logical].status if logical in stack.made else "UPDATE_COMPLETE"
                 ),

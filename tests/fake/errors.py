@@ -1,4 +1,4 @@
-"""The errors AWS Lambda answers with, as values the fake can raise.
+"""The errors AWS answers with, as values the fake can raise.
 
 An error here is what goes over the wire: a code, a status, a message. How it becomes an HTTP answer is in `wire`; this
 module must not know about requests or about what the fake holds.
@@ -6,16 +6,28 @@ module must not know about requests or about what the fake holds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class AwsError(Exception):
-    """An error answer of AWS Lambda: `code` as botocore reads it, the HTTP `status`, and AWS's sentence."""
+    """An error answer of AWS: `code` as botocore reads it, the HTTP `status`, and AWS's sentence. `members` are what else the
+    error's shape has."""
 
-    def __init__(self, code: str, message: str, status: int = 400, reason: str | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        status: int = 400,
+        reason: str | None = None,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.status = status
         self.reason = reason
+        self.members: Mapping[str, Any] = members or {}
 
 
 def invalid_parameter(message: str) -> AwsError:

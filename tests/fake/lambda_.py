@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary, ref
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -22,6 +22,7 @@ from . import validation
 from .aliases import Aliases
 from .clock import FakeClock
 from .concurrency import InvokeConfigs, ProvisionedConcurrency, ReservedConcurrency
+from .direct import direct_client
 from .errors import AwsError, throttled
 from .faults import Call, Faults, Predicate, When
 from .functions import Functions, Objects
@@ -33,6 +34,10 @@ from .wire import Answer, Params, client_of, read_request, write_answer, write_e
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
+
+#: What becomes of an answer and of an error on their way.
+A = TypeVar("A")
+E = TypeVar("E")
 
 ROLE = "arn:aws:iam::{account}:role/fake"
 
@@ -131,12 +136,40 @@ class FakeLambda:
     def client(self, config: Config | None = None) -> LambdaClient:
         """A real boto3 client of this fake. Without a `config` it retries nothing."""
         client: LambdaClient = client_of("lambda", self.region, config, self._answer)
+        return self._known(client)
+
+    def direct_client(self, config: Config | None = None) -> LambdaClient:
+        """The same without HTTP (see `direct`)."""
+        client: LambdaClient = direct_client("lambda", self.region, config, self._answer_directly)
+        return self._known(client)
+
+    def _known(self, client: LambdaClient) -> LambdaClient:
         self._model = client.meta.service_model
         _fakes[client] = ref(self)
         return client
 
     def _answer(self, operation: OperationModel, request: AWSPreparedRequest) -> AWSResponse:
-        call = Call(operation.name, read_request(operation, request))
+        return self._served(
+            operation,
+            read_request(operation, request),
+            lambda answer, request_id: write_answer(operation, answer, request, request_id),
+            lambda error, request_id: write_error(operation, error, request, request_id),
+        )
+
+    def _answer_directly(self, operation: OperationModel, params: Params, written: Callable[[Answer], Answer]) -> Answer:
+        served = self._served(operation, params, lambda answer, _: written(answer), lambda error, _: error)
+        if isinstance(served, AwsError):
+            raise served
+        return served
+
+    def _served(
+        self,
+        operation: OperationModel,
+        params: Params,
+        write_answer: Callable[[Answer, str], A],
+        write_error: Callable[[AwsError, str], E],
+    ) -> A | E:
+        call = Call(operation.name, params)
         with self._lock:
             self.calls.append(call)
             self._requests += 1
@@ -159,9 +192,9 @@ class FakeLambda:
                 raise fault.error
             answer = self._do(operation, call.params)
         except AwsError as error:
-            response = write_error(operation, error, request, request_id)
+            response: A | E = write_error(error, request_id)
         else:
-            response = write_answer(operation, answer, request, request_id)
+            response = write_answer(answer, request_id)
         for callback, when in hooks:
             if when == "after":
                 callback(call)

@@ -27,6 +27,7 @@ from botocore.config import Config
 from botocore.model import OperationModel
 
 from .clock import FakeClock
+from .direct import direct_client
 from .errors import AwsError, validation
 from .wire import Answer, Params, client_of, read_request, write_answer, write_error
 
@@ -93,14 +94,25 @@ class FakeStepFunctions:
         client: SFNClient = client_of("stepfunctions", self.region, config, self._answer)
         return client
 
+    def direct_client(self, config: Config | None = None) -> SFNClient:
+        """The same without HTTP (see `direct`)."""
+        client: SFNClient = direct_client("stepfunctions", self.region, config, self._answer_directly)
+        return client
+
+    def _answer_directly(self, operation: OperationModel, params: Params, written: Callable[[Answer], Answer]) -> Answer:
+        return written(self._do(operation.name, params))
+
+    def _do(self, operation: str, params: Params) -> Answer:
+        if operation not in self._operations:
+            raise NotImplementedError(f"the fake of Step Functions has no {operation}")
+        return self._operations[operation](params)
+
     def _answer(self, operation: OperationModel, request: AWSPreparedRequest) -> AWSResponse:
-        if operation.name not in self._operations:
-            raise NotImplementedError(f"the fake of Step Functions has no {operation.name}")
         with self._lock:
             self._requests += 1
             request_id = f"00000000-0000-4000-8000-{self._requests:012x}"
         try:
-            answer = self._operations[operation.name](read_request(operation, request))
+            answer = self._do(operation.name, read_request(operation, request))
         except AwsError as error:
             return write_error(operation, error, request, request_id)
         return write_answer(operation, answer, request, request_id)

@@ -149,7 +149,8 @@ def write_error(operation: OperationModel, error: AwsError, request: AWSPrepared
     message_member = "message"
     for shape in operation.service_model.error_shapes:
         if isinstance(shape, StructureShape) and shape.error_code == error.code:
-            message_member = next(name for name in shape.members if name.lower() == "message")
+            # The model of CloudWatch Logs leaves it out; it is sent all the same.
+            message_member = next((name for name in shape.members if name.lower() == "message"), message_member)
             if "Type" in shape.members:
                 body["Type"] = "User" if error.status < 500 else "Service"
             if error.reason is not None and "Reason" in shape.members:

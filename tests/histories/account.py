@@ -12,9 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.s3.models import s3_backends
-
 from tests.unit.engine.execution import Execution
 from tests.unit.engine.wire import Sent
 from tests.unit.engine.world import World
@@ -94,11 +91,6 @@ class Account(World):
         super().__post_init__()
         self._record = Record(self)
         self.wire.probe = self._count
-
-    def close(self) -> None:
-        """moto would hold the bucket in memory to the end as well."""
-        super().close()
-        del s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[self.bucket]
 
     def execution_of(self, name: str, request: dict[str, Any]) -> Execution:
         return Watched(self, name, request)

@@ -250,6 +250,3 @@ class Play(Watch):
             verify = self.begin(request)
             while verify.state is not None:
                 self.step(verify)
-
-    def close(self) -> None:
-        self.world.close()

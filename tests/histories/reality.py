@@ -12,14 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.dynamodb.models import dynamodb_backends
-from moto.dynamodb.models.dynamo_type import DynamoType
-from moto.dynamodb.models.dynamo_type import Item as StoredItem
-from moto.dynamodb.models.table import Table
-
 from tests.fake.store import Version as PublishedVersion
-from tests.unit.engine.world import REGION, SERVICE, World, lambda_name
+from tests.unit.engine.world import SERVICE, World, lambda_name
 
 #: What a version freezes, as far as these histories change it: the code's digest and the memory.
 Content = tuple[str, int]
@@ -118,16 +112,8 @@ class Record:
 
     world: World
 
-    def _table(self) -> Table:
-        # Straight from moto's own table: by the API this would take longer than all that the product does.
-        return dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].get_table(self.world.table)
-
     def _get(self, partition: str, sort: str) -> Item | None:
-        found = self._stored(partition, sort)
-        return None if found is None else found.to_regular_json()
-
-    def _stored(self, partition: str, sort: str) -> StoredItem | None:
-        return self._table().get_item(DynamoType({"S": partition}), DynamoType({"S": sort}))
+        return self.world.tables.item(self.world.table, (partition, sort))
 
     def stage(self, name: str) -> Item | None:
         return self._get(f"SERVICE#{SERVICE}", f"STAGE#{name}")
@@ -140,8 +126,8 @@ class Record:
 
     def milestones(self, name: str) -> Mapping[str, Any]:
         """How far an operation is: what of its record changes only when it gets on. Much quicker than all of it."""
-        found = self._stored(f"OPERATION#{name}", "OPERATION")
-        return {} if found is None else {key: found.attrs[key].value for key in _MILESTONES if key in found.attrs}
+        found = self.world.tables.tables[self.world.table].get((f"OPERATION#{name}", "OPERATION"))
+        return {} if found is None else {key: found.attributes[key] for key in _MILESTONES if key in found.attributes}
 
     def movement(self, stage: str, number: int) -> Item | None:
         return self._get(f"SERVICE#{SERVICE}", f"MOVEMENT#{stage}#{number:08d}")

@@ -51,9 +51,7 @@ def _base() -> Saved:
         done = world.deploy(stage, {f: _part(world, f, text) for f in BASE})
         assert done.outcome == "succeeded", done.cause
     world.clock.sleep(3 * 86400)
-    saved = world.save()
-    world.close()
-    return saved
+    return world.save()
 
 
 def _part(world: World, function: str, text: str, memory: int = 128) -> dict[str, Any]:
@@ -471,13 +469,10 @@ class Histories(RuleBasedStateMachine):
     def teardown(self) -> None:
         if self.idle:
             return
-        try:
-            if sys.exc_info()[0] is not None:
-                note(f"history {self.number} of seed {SEED}:\n" + "\n".join(self.play.log))
-            else:
-                self._end()
-        finally:
-            self.play.close()
+        if sys.exc_info()[0] is not None:
+            note(f"history {self.number} of seed {SEED}:\n" + "\n".join(self.play.log))
+        else:
+            self._end()
 
     def _end(self) -> None:
         try:

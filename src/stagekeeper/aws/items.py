@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from stagekeeper.aws.clock import epoch
-from stagekeeper.aws.table import Key, MalformedItem
+from stagekeeper.aws.table import SCHEMA, Key, MalformedItem
 from stagekeeper.domain.lock import Entry, Lock
 from stagekeeper.domain.model import (
     Claim,
@@ -37,7 +37,7 @@ from stagekeeper.domain.model import (
 from stagekeeper.domain.operation import OperationKind, Phase, Status
 from stagekeeper.domain.plan import Published
 from stagekeeper.domain.reach import PastMovement
-from stagekeeper.domain.record import End, Failed, OperationRecord, Succeeded
+from stagekeeper.domain.record import End, Failed, OperationNow, OperationRecord, Succeeded
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.stack_plan import AppliedStack, StackMark, Stand, When
 from stagekeeper.domain.stack_work import StackProgress, StackRecord
@@ -258,6 +258,23 @@ def past_movement_of(item: Item) -> PastMovement:
     )
 
 
+def movement_of(item: Item) -> Movement:
+    """The whole line, as people read it; ``past_movement_of`` is what rules need of it."""
+    past = past_movement_of(item)
+    return Movement(
+        stage=past.stage,
+        number=past.number,
+        operation_id=OperationId(item["operation_id"]),
+        operation=item["operation"],
+        from_release=past.from_release,
+        to_release=past.to_release,
+        at=item["at"],
+        provenance=provenance_of(item),
+        popped=past.popped,
+        displaced=past.displaced,
+    )
+
+
 def claim_item(claim: Claim) -> Item:
     write = claim.latest_write
     return {
@@ -351,7 +368,7 @@ def operation_of(item: Item) -> OperationRecord:
         started_at=item["started_at"],
         asked_at=float(item["asked_at"]),
         lock_wait_seconds=item["lock_wait_seconds"],
-        provenance=Provenance(item["actor"], item["reason"], item["commit"], item["branch"], item["run_url"]),
+        provenance=provenance_of(item),
         request_key=item["request_key"],
         execution=item["execution"],
         plan_key=item["plan_key"],
@@ -372,8 +389,61 @@ def operation_of(item: Item) -> OperationRecord:
         stacks_due=None if item.get("stacks_due") is None else When(item["stacks_due"]),
         marks=_marks_of(item.get("marks", {})),
         resolved_key=item.get("resolved_key"),
-        end=_end_of(item),
+        end=end_of(item),
     )
+
+
+#: What somebody who watches an operation asks for again and again: nothing that grows with the number of functions.
+NOW = (
+    "schema",
+    "operation_id",
+    "operation",
+    "service",
+    "stage",
+    "actor",
+    "status",
+    "epoch",
+    "phase",
+    "execution",
+    "recoveries",
+    "plan_key",
+    "stacks_key",
+    "stacks_due",
+    "collecting",
+    "failure",
+    "ended_at",
+)
+
+
+def operation_now_of(item: Item) -> OperationNow:
+    """From the attributes ``NOW``."""
+    if item["schema"] != SCHEMA:
+        raise MalformedItem(
+            f"operation {item['operation_id']} has schema {item['schema']!r}, this version of Stagekeeper reads {SCHEMA}"
+        )
+    return OperationNow(
+        operation_id=OperationId(item["operation_id"]),
+        kind=OperationKind(item["operation"]),
+        service=None if item["service"] is None else ServiceName(item["service"]),
+        stage=None if item["stage"] is None else StageName(item["stage"]),
+        actor=item["actor"],
+        status=Status(item["status"]),
+        epoch=item["epoch"],
+        phase=Phase(item["phase"]),
+        execution=item["execution"],
+        recoveries=item["recoveries"],
+        planned=item["plan_key"] is not None,
+        # An earlier version knew no stacks.
+        has_stacks=item.get("stacks_key") is not None,
+        stacks_due=None if item.get("stacks_due") is None else When(item["stacks_due"]),
+        collecting=None if item["collecting"] is None else ServiceName(item["collecting"]),
+        failure=_failure_of(item["failure"]),
+        has_ended="ended_at" in item,
+    )
+
+
+#: What says how an operation ended, which can be long.
+END = ("operation_id", "ended_at", "end")
 
 
 def published_attribute(published: Mapping[FunctionArn, Published]) -> Item:
@@ -449,7 +519,7 @@ def end_attributes(end: End, at: str) -> Item:
             return {"ended_at": at, "end": {"error": error, "cause": cause}}
 
 
-def _end_of(item: Item) -> End | None:
+def end_of(item: Item) -> End | None:
     if "ended_at" not in item:
         return None
     end = item.get("end")
@@ -472,6 +542,10 @@ def _provenance(provenance: Provenance) -> Item:
         "branch": provenance.branch,
         "run_url": provenance.run_url,
     }
+
+
+def provenance_of(item: Item) -> Provenance:
+    return Provenance(item["actor"], item["reason"], item["commit"], item["branch"], item["run_url"])
 
 
 def _content(content: Content) -> Item:

@@ -167,6 +167,16 @@ class LambdaApi:
         """A published version's state. Absent: the version, or the whole function, is not there."""
         return self._served(arn, str(version))
 
+    def frozen(self, arn: FunctionArn, version: VersionNumber) -> Mapping[str, Any] | Absent | Unreadable:
+        """The configuration that a version froze, in canonical form: it holds environment values, so never show it whole."""
+        answer = self._read_function(arn, str(version))
+        if isinstance(answer, (Absent, Unreadable)):
+            return answer
+        if (hidden := _hidden(answer)) is not None:
+            what, why = hidden
+            return Unreadable(f"{what} of function {arn}:{version}", why)
+        return canonical(answer)
+
     def served(self, arn: FunctionArn, alias: str) -> VersionSeen | Absent | Unreadable:
         """What an alias serves. Absent: the alias, or the whole function, is not there. Shows no weights."""
         return self._served(arn, alias)

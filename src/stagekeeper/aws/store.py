@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, TypeVar
 
 from stagekeeper.aws import items
@@ -15,7 +16,9 @@ from stagekeeper.domain.model import (
     Content,
     FunctionArn,
     LogicalName,
+    Movement,
     OperationId,
+    Provenance,
     Release,
     ReleaseNumber,
     Service,
@@ -26,7 +29,7 @@ from stagekeeper.domain.model import (
 )
 from stagekeeper.domain.operation import Status
 from stagekeeper.domain.reach import PastMovement
-from stagekeeper.domain.record import OperationRecord
+from stagekeeper.domain.record import End, OperationNow, OperationRecord
 from stagekeeper.domain.stack_plan import AppliedStack
 
 T = TypeVar("T")
@@ -40,6 +43,30 @@ class VersionOnRecord:
     content: Content
     published_by: OperationId | None
     recorded_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseOnRecord:
+    """A release, the operation that made it, and when (ISO 8601)."""
+
+    release: Release
+    made_by: OperationId
+    made_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperationHead:
+    """Who asked for an operation and who carries it: a few attributes of an item that can be big.
+
+    ``execution`` is the one of its name, or the recovery that took it over; ``asked_at`` in epoch seconds.
+    """
+
+    operation: str
+    execution: str
+    epoch: int
+    asked_at: float
+    has_ended: bool
+    provenance: Provenance
 
 
 class Store:
@@ -83,9 +110,39 @@ class Store:
         item = self._table.last(f"SERVICE#{service}", f"MOVEMENT#{stage}#")
         return 0 if item is None else _as(items.past_movement_of, item).number
 
+    def history(self, service: ServiceName, stage: StageName, limit: int) -> list[Movement]:
+        """The newest lines of a stage's ledger, the newest first; of a torn-down stage as well."""
+        found = self._table.newest(f"SERVICE#{service}", f"MOVEMENT#{stage}#", limit)
+        return [_as(items.movement_of, item) for item in found]
+
+    def histories(self, service: ServiceName, limit: int) -> list[list[Movement]]:
+        """The same for each stage that ever was. However long the ledgers are: about one query for each stage."""
+        ledgers: list[list[Movement]] = []
+        before: str | None = None
+        while True:
+            found = self._table.newest(f"SERVICE#{service}", "MOVEMENT#", limit, before=before)
+            lines = [_as(items.movement_of, item) for item in found]
+            for stage, those in groupby(lines, key=lambda movement: movement.stage):
+                ledgers.append(list(those))
+                before = f"MOVEMENT#{stage}#"
+            if len(lines) < limit:
+                return ledgers
+            # The answer was cut within the last stage's ledger: unless it holds that one alone, it is read again from its end.
+            if len(ledgers[-1]) < limit:
+                before = f"MOVEMENT#{ledgers.pop()[0].stage}$"
+
     def versions(self, arn: FunctionArn) -> dict[VersionNumber, VersionOnRecord]:
         """The ledger of a function: every version that was recorded, whoever published it."""
         return dict(_as(_version_of, item) for item in self._table.query(f"FUNCTION#{arn}", "VERSION#"))
+
+    def version(self, arn: FunctionArn, version: VersionNumber) -> VersionOnRecord | None:
+        item = self._table.get(items.version_key(arn, version))
+        return None if item is None else _as(_version_of, item)[1]
+
+    def realisation(self, arn: FunctionArn, content: Content) -> VersionNumber | None:
+        """The version of a function that carries this content, if one is on record."""
+        item = self._table.get(items.content_key(arn, content))
+        return None if item is None else _as(items.version_number_of, item)
 
     def stack(self, service: ServiceName, name: str) -> AppliedStack | None:
         item = self._table.get(items.stack_key(service, name))
@@ -98,6 +155,15 @@ class Store:
     def release(self, service: ServiceName, number: ReleaseNumber) -> Release | None:
         item = self._table.get(items.release_key(service, number))
         return None if item is None else _as(items.release_of, item)
+
+    def release_on_record(self, service: ServiceName, number: ReleaseNumber) -> ReleaseOnRecord | None:
+        """A release with what made it."""
+        item = self._table.get(items.release_key(service, number))
+        return None if item is None else _as(_release_on_record_of, item)
+
+    def newest_releases(self, service: ServiceName, limit: int) -> list[ReleaseOnRecord]:
+        """The newest first, at most ``limit``."""
+        return [_as(_release_on_record_of, item) for item in self._table.newest(f"SERVICE#{service}", "RELEASE#", limit)]
 
     def release_keys(self, service: ServiceName) -> list[Key]:
         """Where all releases of a service lie, and what finds them by their content."""
@@ -124,6 +190,21 @@ class Store:
     def operation(self, operation_id: OperationId) -> OperationRecord | None:
         item = self._table.get(items.operation_key(operation_id))
         return None if item is None else _as(items.operation_of, item)
+
+    def operation_head(self, operation_id: OperationId) -> OperationHead | None:
+        """Few attributes of an operation, for whoever shows many."""
+        item = self._table.get_attributes(items.operation_key(operation_id), *_HEAD)
+        return None if item is None else _as(_head_of, item)
+
+    def operation_now(self, operation_id: OperationId) -> OperationNow | None:
+        """How far an operation is, without what grows with the number of its functions."""
+        item = self._table.get_attributes(items.operation_key(operation_id), *items.NOW)
+        return None if item is None else _as(items.operation_now_of, item)
+
+    def operation_end(self, operation_id: OperationId) -> End | None:
+        """How an operation ended; None while it goes on."""
+        item = self._table.get_attributes(items.operation_key(operation_id), *items.END)
+        return None if item is None else _as(items.end_of, item)
 
     def claims(self, arns: Iterable[FunctionArn]) -> dict[FunctionArn, Claim]:
         keys = {items.claim_key(arn): arn for arn in arns}
@@ -155,6 +236,24 @@ def _version_of(item: Mapping[str, Any]) -> tuple[VersionNumber, VersionOnRecord
         published_by=None if item["published_by"] is None else OperationId(item["published_by"]),
         recorded_at=epoch(item["recorded_at"]),
     )
+
+
+_HEAD = ("pk", "sk", "operation", "execution", "epoch", "asked_at", "ended_at", "actor", "reason", "commit", "branch", "run_url")
+
+
+def _head_of(item: Mapping[str, Any]) -> OperationHead:
+    return OperationHead(
+        operation=item["operation"],
+        execution=item["execution"],
+        epoch=int(item["epoch"]),
+        asked_at=float(item["asked_at"]),
+        has_ended="ended_at" in item,
+        provenance=items.provenance_of(item),
+    )
+
+
+def _release_on_record_of(item: Mapping[str, Any]) -> ReleaseOnRecord:
+    return ReleaseOnRecord(items.release_of(item), OperationId(item["operation_id"]), item["made_at"])
 
 
 def _as(make: Callable[[I], T], item: I) -> T:

@@ -215,18 +215,28 @@ class Table:
 
     def last(self, pk: str, sk_prefix: str) -> dict[str, Any] | None:
         """The last item of a partition whose sort key begins so; None if there is none."""
+        return next(iter(self.newest(pk, sk_prefix, 1)), None)
+
+    def newest(self, pk: str, sk_prefix: str, limit: int, *, before: str | None = None) -> list[dict[str, Any]]:
+        """The last items of a partition whose sort key begins so, at most ``limit``, the very last first.
+
+        ``before``: of those alone whose sort key comes before this one, which is no item's own.
+        """
+        condition, values = "begins_with(sk, :sk)", {":pk": pk, ":sk": sk_prefix}
+        if before is not None:
+            condition, values = "sk BETWEEN :sk AND :before", {**values, ":before": before}
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self.name,
+            KeyConditionExpression=f"pk = :pk AND {condition}",
+            ExpressionAttributeValues=values,
+            ConsistentRead=True,
+            ScanIndexForward=False,
+            PaginationConfig={"MaxItems": limit, "PageSize": limit},
+        )
         try:
-            answer = self._client.query(
-                TableName=self.name,
-                KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-                ExpressionAttributeValues={":pk": pk, ":sk": sk_prefix},
-                ConsistentRead=True,
-                ScanIndexForward=False,
-                Limit=1,
-            )
+            return [_plain_item(Key(pk, str(item["sk"])), item) for page in pages for item in page["Items"]]
         except (ClientError, BotoCoreError) as error:
             raise self._failed("reading", sk_prefix, error) from error
-        return next((_plain_item(Key(pk, str(item["sk"])), item) for item in answer["Items"]), None)
 
     def transact(self, writes: Sequence[Write]) -> None:
         """All of the writes or none. Raises TransactionRefused if a condition did not hold.

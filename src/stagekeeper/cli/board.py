@@ -1,27 +1,29 @@
 """The stage board: stages across, functions down, the version and release in each cell. Reads the record, changes nothing.
 
-Every fact is in the text; colours only help. Must not know where the record is kept.
+Every fact is in the text; colours only help. Must not ask AWS what is served: that is `verify`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from stagekeeper.aws.clock import iso
+from stagekeeper.cli.paper import lay, local
 from stagekeeper.domain.lock import Entry
-from stagekeeper.domain.model import FunctionArn, LogicalName, Release, ReleaseNumber, ServiceName, Stage
+from stagekeeper.domain.model import FunctionArn, LogicalName, ServiceName, Stage
+
+if TYPE_CHECKING:
+    from stagekeeper.aws.store import Store
 
 #: Longer ways back are cut: the next few are what somebody who wants to roll back looks for.
 SHOWN_WAY_BACK = 5
-
-#: Columns of a "terminal" that is a file or a pipe: there nothing is cut or wrapped.
-_WIDE = 4000
 
 #: A cell of more characters may be broken into lines in a terminal: a way back of more than two releases.
 _UNBROKEN = 9
@@ -39,11 +41,10 @@ MIXED = "MIXED: an operation failed and could not be put back everywhere; the ce
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """What every stage of a service serves, and who works on it. ``releases`` has those that the stages serve."""
+    """What every stage of a service serves, and who works on it."""
 
     service: ServiceName
     stages: Sequence[Stage]
-    releases: Mapping[ReleaseNumber, Release]
     holders: Sequence[Entry] = ()
     waiters: Sequence[Entry] = ()
 
@@ -59,26 +60,72 @@ class Board:
             return "-"
         if stage.mixed:
             return f"{alias.version} (mixed)"
-        release = None if stage.release is None else self.releases.get(stage.release)
-        if release is None or all(part.arn != arn for part in release.functions.values()):
-            return f"{alias.version} (kept)"
-        return f"{alias.version} r{release.number}"
+        return f"{alias.version} (kept)" if alias.kept else f"{alias.version} r{stage.release}"
 
     def at_work(self) -> list[str]:
         """A line for every operation that holds slots of the service's lock or waits for some."""
         return [_line(entry, "holds") for entry in self.holders] + [_line(entry, "waits for") for entry in self.waiters]
 
 
+def read(store: Store, service: ServiceName) -> Board:
+    """The record of a service's stages and of who works on it: one query and one read, however many stages there are.
+
+    Raises CallFailed, MalformedItem.
+    """
+    stages = store.stages(service)
+    lock = store.lock(service)
+    return Board(service, stages, lock.holders, lock.queue)
+
+
+def as_json(board: Board) -> dict[str, Any]:
+    """The board for scripts."""
+    return {
+        "service": board.service,
+        "stages": [_stage_as_json(stage) for stage in board.stages],
+        "holders": [entry_as_json(entry) for entry in board.holders],
+        "waiters": [entry_as_json(entry) for entry in board.waiters],
+    }
+
+
+def _stage_as_json(stage: Stage) -> dict[str, Any]:
+    # A list: after a rollback a stage can have two functions of one name, the home of today and that of then.
+    functions = [
+        {"function": alias.function, "function_arn": arn, "version": str(alias.version), "kept": alias.kept}
+        for arn, alias in sorted(stage.aliases.items(), key=lambda pair: (pair[1].function, pair[0]))
+    ]
+    return {
+        "stage": stage.name,
+        "release": stage.release,
+        "way_back": list(stage.way_back),
+        "protected": stage.settings.protected,
+        "mixed": stage.mixed,
+        "tearing_down": stage.tearing_down,
+        "observed": stage.observed,
+        "description": stage.settings.description,
+        "functions": functions,
+    }
+
+
+def entry_as_json(entry: Entry) -> dict[str, Any]:
+    """Somebody who holds slots of a lock, or waits for them."""
+    return {
+        "operation_id": entry.operation_id,
+        "operation": entry.operation,
+        "slots": sorted(entry.slots),
+        "since": iso(entry.since),
+        "gives_up_at": iso(entry.gives_up_at),
+    }
+
+
 def show(board: Board, console: Console) -> None:
     """Print the board: in a terminal as several tables where one is too wide, else (a file, a pipe) whole, without colours."""
-    if console.is_terminal:
-        console.print(render(board, console.width))
-    else:
-        Console(file=console.file, width=_WIDE, color_system=None).print(render(board))
+    lay(console, lambda width: render(board, width))
 
 
 def render(board: Board, width: int | None = None) -> Group:
     """The board as rich takes it, for a terminal of `width` columns or for a place where nothing is cut or wrapped."""
+    if not board.stages:
+        return Group(Text(f"Service {board.service} has no stages."), *(Text(line) for line in board.at_work()))
     rows = board.rows()
     titles = ["serves", "way back", *(["state"] if any(_state(stage) for stage in board.stages) else [])]
     heading = _Column.of(Text(f"service {board.service}"), [Text(text) for text in [*(name for name, _ in rows), *titles]])
@@ -169,5 +216,4 @@ def _table(columns: Sequence[_Column], functions: int, fitted: bool) -> RichTabl
 
 
 def _line(entry: Entry, does: str) -> str:
-    since = datetime.fromtimestamp(entry.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"{entry.operation} {entry.operation_id} {does} {', '.join(sorted(entry.slots))} since {since}"
+    return f"{entry.operation} {entry.operation_id} {does} {', '.join(sorted(entry.slots))} since {local(entry.since)}"

@@ -59,7 +59,7 @@ WITHHELD_MEMBERS: Mapping[str, str] = {
 
 #: Spelled differently in requests and in answers. The canonical form has the answers' names.
 _ANSWERED_AS = {"ImageConfig": "ImageConfigResponse"}
-_ASKED_AS = {answered: asked for asked, answered in _ANSWERED_AS.items()}
+ASKED_AS = {answered: asked for asked, answered in _ANSWERED_AS.items()}
 
 
 def canonical(configuration: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _spelled_out(member: str, given: Any, wanted: Mapping[str, Any]) -> Any:
 
 def differing_members(seen: Mapping[str, Any], wanted: Mapping[str, Any]) -> frozenset[str]:
     """By the names that requests have for them."""
-    return frozenset(_ASKED_AS.get(member, member) for member in wanted if wanted[member] != seen.get(member))
+    return frozenset(ASKED_AS.get(member, member) for member in wanted if wanted[member] != seen.get(member))
 
 
 def digest(form: Mapping[str, Any]) -> str:

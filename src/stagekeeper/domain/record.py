@@ -95,3 +95,33 @@ class OperationRecord:
     def locked_service(self) -> ServiceName | None:
         """The service whose lock the operation may hold slots of. A sweep goes from one to the next."""
         return self.collecting if self.kind is OperationKind.SWEEP else self.service
+
+
+@dataclass(frozen=True, slots=True)
+class OperationNow:
+    """What of an operation's record changes while it goes on, for whoever watches it and looks often.
+
+    ``planned``: its plan is on record. ``has_stacks``: a plan of stacks is. ``has_ended``: how it ended is on record by now.
+    """
+
+    operation_id: OperationId
+    kind: OperationKind
+    service: ServiceName | None
+    stage: StageName | None
+    actor: str | None
+    status: Status
+    epoch: int
+    phase: Phase
+    execution: str
+    recoveries: int
+    planned: bool
+    has_stacks: bool
+    stacks_due: When | None
+    collecting: ServiceName | None
+    failure: Refusal | None
+    has_ended: bool
+
+    @property
+    def locked_service(self) -> ServiceName | None:
+        """The service whose lock it may hold slots of, or wait for."""
+        return self.collecting if self.kind is OperationKind.SWEEP else self.service

@@ -18,6 +18,7 @@ import boto3
 import botocore.session
 
 from stagekeeper.embedded.instance import EmbeddedError, Instance, interpreter, log_tail
+from stagekeeper.embedded.zips import zip_alike
 
 STACK = "stagekeeper"
 # Access key and secret key of the embedded AWS's root.
@@ -42,8 +43,12 @@ class Deployed:
 
 def deploy_control_plane(instance: Instance, report: Report) -> Deployed:
     """Build and deploy the checkout's own `template.yaml`, for the Python that handlers run on here."""
-    template = instance.root / "template.yaml"
-    return deploy(instance, template, STACK, {"Runtime": handler_runtime(instance.root)}, report)
+    return deploy(instance, instance.root / "template.yaml", STACK, control_plane_parameters(instance.root), report)
+
+
+def control_plane_parameters(root: Path) -> dict[str, str]:
+    """What a control plane is deployed with that runs here."""
+    return {"Runtime": handler_runtime(root)}
 
 
 def deploy(instance: Instance, template: Path, stack: str, parameters: Mapping[str, str], report: Report) -> Deployed:
@@ -51,27 +56,40 @@ def deploy(instance: Instance, template: Path, stack: str, parameters: Mapping[s
 
     Raises EmbeddedError with the end of the tool's output when a tool is missing or a step fails.
     """
+    return deploy_built(instance, build(instance, template, stack, parameters, report), stack, parameters, report)
+
+
+def build(instance: Instance, template: Path, stack: str, parameters: Mapping[str, str], report: Report) -> Path:
+    """The folder with all that `deploy_built` takes, below the instance's own. Raises EmbeddedError."""
     sam = sam_cli(instance.root)
     if not template.exists():
         raise EmbeddedError(f"There is nothing to deploy: {template} is missing.")
     built = instance.folder / "build" / stack
+    report("Building the control plane (sam build)" if stack == STACK else f"Building {stack} (sam build)")
+    command = [str(sam), "build", "--template-file", str(template), "--build-dir", str(built)]
+    _run("sam build", [*command, *_common(instance, parameters)], instance, template.parent)
+    zip_alike(built)
+    return built
+
+
+def deploy_built(instance: Instance, built: Path, stack: str, parameters: Mapping[str, str], report: Report) -> Deployed:
+    """Deploy what `build` made, for this instance or for another one of the checkout. Raises EmbeddedError."""
+    report(f"Deploying the stack {stack} (sam deploy)")
+    template = built / "template.yaml"
+    command = [str(sam_cli(instance.root)), "deploy", "--template-file", str(template), "--stack-name", stack]
+    command += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
+    command += ["--no-fail-on-empty-changeset", "--no-progressbar"]
+    _run("sam deploy", [*command, *_common(instance, parameters)], instance, built)
+    return Deployed(stack, outputs(instance, stack))
+
+
+def _common(instance: Instance, parameters: Mapping[str, str]) -> list[str]:
+    """What every command of `sam` is given. Nobody's own samconfig.toml is read."""
     config = instance.folder / "samconfig.toml"
     config.write_text("version = 0.1\n", encoding="utf-8")
     overrides = [f"ParameterKey={key},ParameterValue={value}" for key, value in parameters.items()]
     common = ["--config-file", str(config), "--region", instance.region]
-    if overrides:
-        common += ["--parameter-overrides", *overrides]
-
-    report("Building the control plane (sam build)" if stack == STACK else f"Building {stack} (sam build)")
-    build = [str(sam), "build", "--template-file", str(template), "--build-dir", str(built), *common]
-    _run("sam build", build, instance, template.parent)
-
-    report(f"Deploying the stack {stack} (sam deploy)")
-    deployment = [str(sam), "deploy", "--template-file", str(built / "template.yaml"), "--stack-name", stack]
-    deployment += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
-    deployment += ["--no-fail-on-empty-changeset", "--no-progressbar", *common]
-    _run("sam deploy", deployment, instance, template.parent)
-    return Deployed(stack, outputs(instance, stack))
+    return [*common, "--parameter-overrides", *overrides] if overrides else common
 
 
 def outputs(instance: Instance, stack: str) -> dict[str, str]:

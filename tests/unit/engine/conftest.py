@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from moto import mock_aws
 
 from .templated import SavedService, Templated
 from .world import Saved, World
@@ -18,19 +17,11 @@ Deployed = Callable[[Sequence[str], str], World]
 FromTemplate = Callable[[str], Templated]
 
 
-@pytest.fixture(scope="package", autouse=True)
-def moto() -> Iterator[None]:
-    with mock_aws():
-        yield
-
-
 @pytest.fixture
 def worlds() -> Iterator[list[World]]:
     """The accounts of a test, which it must have used as it arranged."""
     made: list[World] = []
     yield made
-    for world in made:
-        world.close()
     assert [world.wire.unmet() for world in made] == [0] * len(made), "a fault that was arranged never happened"
 
 
@@ -57,7 +48,6 @@ def saved() -> Callable[[Sequence[str], str], Saved]:
                 done = world.deploy(stage or "prod", world.wishes(text))
                 assert done.outcome == "succeeded", done.cause
             known[names, deploys] = world.save()
-            world.close()
         return known[names, deploys]
 
     return save
@@ -106,7 +96,6 @@ def saved_services() -> Callable[[str], SavedService]:
                 done = service.deploy(stage)
                 assert done.outcome == "succeeded", done.cause
             known[deploys] = service.save()
-            service.world.close()
         return known[deploys]
 
     return save

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Self, TypeVar
 
 import pytest
-from moto import mock_aws
 
 from stagekeeper.engine import gather, trouble
 
@@ -33,10 +32,9 @@ class _OneAfterTheOther:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """The accounts of moto, and an engine that works in one thread."""
+    """An engine that works in one thread."""
     patched = pytest.MonkeyPatch()
     for module in (gather, trouble):
         patched.setattr(module, "ThreadPoolExecutor", _OneAfterTheOther)
-    with mock_aws():
-        yield
+    yield
     patched.undo()

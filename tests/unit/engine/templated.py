@@ -53,8 +53,7 @@ TEMPLATE: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class SavedService:
-    """A service to begin tests from, one after the other. They share its artifact bucket: what lies there is addressed by its
-    content."""
+    """A service to begin tests from, with its artifact bucket."""
 
     account: Saved
     stacks: Held
@@ -79,7 +78,7 @@ class Templated:
 
     def save(self) -> SavedService:
         return SavedService(
-            replace(self.world.save(), places=(self.world.table, self.world.bucket)),
+            replace(self.world.save(), bucket=self.world.objects.held(self.world.bucket)),
             self.world.stacks.held(),
             deepcopy(self.functions),
             deepcopy(self.body),

@@ -20,8 +20,8 @@ from .world import SERVICE, World, deploy_of, lambda_name
 
 def forget_everything(world: World) -> None:
     """The table is lost."""
-    for pk, sk in world.items():
-        world._dynamodb.delete_item(TableName=world.table, Key={"pk": pk, "sk": sk})
+    for key in world.items():
+        world.forget(key)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -182,7 +181,7 @@ class Large:
 
 
 @pytest.fixture(scope="module")
-def large() -> Iterator[Large]:
+def large() -> Large:
     """Made once for all tests that look at it: it takes seconds."""
     world = World(functions(LARGE))
     deployed = (
@@ -190,8 +189,7 @@ def large() -> Iterator[Large]:
         measured(world, deploy_of("prod", world.wishes("two"))),
     )
     back = measured(world, {"operation": "rollback", "stage": "prod"})
-    yield Large(world, deployed, back, tuple(world.wire.shared_calls()))
-    world.close()
+    return Large(world, deployed, back, tuple(world.wire.shared_calls()))
 
 
 def test_a_service_of_200_functions_goes_back_with_one_call_for_each(large: Large) -> None:

@@ -39,7 +39,6 @@ def deaths(deployed: Deployed, worlds: list[World]) -> Deaths:
                 return
             yield world, running
             worlds.remove(world)
-            world.close()
 
     return each
 

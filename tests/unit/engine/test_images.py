@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from moto import mock_aws
 
 from .conftest import MakeWorld
 from .world import World, deploy_of, lambda_name
@@ -46,6 +47,13 @@ class Shop:
             name: {"function_name": lambda_name(name), "code": {"image_uri": self.image(text)}, **more}
             for name in self.world.names
         }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def moto() -> Iterator[None]:
+    """Its registry of images."""
+    with mock_aws():
+        yield
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -70,7 +69,7 @@ def surveyed(large: World) -> Surveyed:
 
 
 @pytest.fixture(scope="module")
-def large() -> Iterator[World]:
+def large() -> World:
     """prod serves version 30 of everything, as release 30; what was before is recorded as published long ago."""
     world = World(NAMES)
     world.sweeping = SweepSettings(keep=3, rollback_depth=5, grace_seconds=24 * 3600)
@@ -104,8 +103,7 @@ def large() -> Iterator[World]:
     stage = Stage(StageName("prod"), number, (), aliases, revision=1)
     written.append((items.stage_key(ORDERS, stage.name), items.stage_item(stage)))
     world.put_items([{"pk": key.pk, "sk": key.sk, "schema": SCHEMA, **item} for key, item in written])
-    yield world
-    world.close()
+    return world
 
 
 def test_it_makes_three_shared_calls_for_each_function_and_two_for_each_worker(surveyed: Surveyed) -> None:

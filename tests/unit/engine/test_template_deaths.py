@@ -150,9 +150,7 @@ def prepared(saved_services: Callable[[str], SavedService]) -> Callable[[str], S
     def prepare(kind: str) -> SavedService:
         service = Templated.restored(saved_services(OPERATIONS[kind].deploys))
         OPERATIONS[kind].prepare(service)
-        saved = service.save()
-        service.world.close()
-        return saved
+        return service.save()
 
     return prepare
 
@@ -165,9 +163,7 @@ def undisturbed(prepared: Callable[[str], SavedService]) -> Callable[[str], tupl
     def end(kind: str) -> tuple[object, ...]:
         service = Templated.restored(prepared(kind))
         OPERATIONS[kind].begin(service).run()
-        found = all_there_is(service)
-        service.world.close()
-        return found
+        return all_there_is(service)
 
     return end
 
@@ -213,7 +209,6 @@ def deaths(begun: Begun, worlds: list[World]) -> Deaths:
                 return
             finally:
                 worlds.remove(world)
-                world.close()
 
     return each
 

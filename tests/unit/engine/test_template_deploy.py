@@ -319,9 +319,7 @@ def saved_with_both() -> SavedService:
     done(service.deploy())
     service.resources["Topic"] = {"Type": "AWS::SNS::Topic"}
     done(service.deploy("dev"))
-    saved = service.save()
-    service.world.close()
-    return saved
+    return service.save()
 
 
 @pytest.fixture

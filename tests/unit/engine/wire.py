@@ -1,11 +1,12 @@
-"""What leaves the process: every request of every client, seen by botocore's own events, where a test may cut the wire.
+"""What leaves the process: every request of every client, seen just before it is sent, where a test may cut the wire.
 
-Counts on ``before-send``, fails a call before or after its effect, and kills a worker: from then on nothing of it gets out.
+Counts what is sent, fails a call before or after its effect, and kills a worker: from then on nothing of it gets out.
 Must not know what a request means to the product.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from typing import Any
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, ReadTimeoutError
+
+from tests.fake.direct import Request, line_of
 
 #: What changes something; everything else only looks.
 MUTATIONS = frozenset(
@@ -39,13 +42,27 @@ class Died(BaseException):
     """The worker is gone: a Lambda that was stopped, or ran out of time or memory."""
 
 
-@dataclass(frozen=True)
 class Sent:
-    """One request. ``body`` is the text that was sent, ``path`` what its URL names."""
+    """One request. ``body`` is the text that was sent, ``path`` what its URL names; both are only written down for who asks."""
 
-    name: str
-    path: str
-    body: str
+    def __init__(self, name: str, told: Callable[[], tuple[str, Any]]) -> None:
+        self.name = name
+        self._told = told
+
+    @functools.cached_property
+    def _path_and_body(self) -> tuple[str, Any]:
+        return self._told()
+
+    @property
+    def path(self) -> str:
+        return self._path_and_body[0]
+
+    @property
+    def body(self) -> str:
+        return _text(self._path_and_body[1])
+
+    def __repr__(self) -> str:
+        return f"Sent({self.name} {self.path} {self.body})"
 
     @property
     def items_written(self) -> int:
@@ -85,6 +102,11 @@ class Wire:
         self.death: str | None = "Runtime.ExitError"
 
     def tap(self, client: BaseClient) -> None:
+        line = line_of(client)
+        if line is not None:
+            line.before.append(self._note)
+            line.after.append(self._after)
+            return
         service = client.meta.service_model.service_id.hyphenize()
         before: Callable[..., Any] = self._before
         after: Callable[..., Any] = self._after
@@ -92,9 +114,14 @@ class Wire:
         client.meta.events.register_first(f"response-received.{service}.*", after)
 
     def _before(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> None:
+        self._send(Sent(event_name.removeprefix("before-send."), lambda: (str(request.url), request.body)))
+
+    def _note(self, request: Request) -> None:
+        self._send(Sent(request.name, lambda: (request.path, request.body)))
+
+    def _send(self, sent: Sent) -> None:
         if self._dead:
             raise Died
-        sent = Sent(event_name.removeprefix("before-send."), str(request.url), _text(request.body))
         with self._guard:
             self.sent.append(sent)
         if self.probe is not None:

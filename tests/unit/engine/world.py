@@ -1,12 +1,10 @@
-"""A whole Stagekeeper in one process: the real engine over the real adapters, on the strict Lambda fake, DynamoDB and S3.
+"""A whole Stagekeeper in one process: the real engine over the real adapters, on strict fakes of AWS, with no HTTP between them.
 
 Must not know what any operation should do.
 """
 
 from __future__ import annotations
 
-import functools
-import itertools
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
-from botocore import UNSIGNED
 from botocore.config import Config
 
 from stagekeeper.aws.artifacts import Artifacts
@@ -38,23 +35,23 @@ from stagekeeper.engine.notice import notice
 from stagekeeper.engine.telemetry import SweepTold
 from tests.fake import FakeClock, FakeLambda, FakeStepFunctions
 from tests.fake.cloudformation import FakeCloudFormation, FakeStack
+from tests.fake.dynamodb import FakeDynamoDB, Item
+from tests.fake.s3 import Bucket, FakeS3
 from tests.fake.store import Store as LambdaStore
 
-from .direct_dynamodb import all_items, pass_moto_by, shorten
 from .execution import Execution
 from .wire import Wire
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_s3 import S3Client
+    from botocore.client import BaseClient
 
 REGION: Final = "eu-central-1"
 SERVICE = "orders"
 STACK_ROLE = "arn:aws:iam::123456789012:role/stacks"
-#: No client here waits in real time between its own retries, or finds out for every request anew who it is.
-_ONCE = Config(retries={"total_max_attempts": 1, "mode": "standard"}, max_pool_connections=32, user_agent="tests")
-#: Nobody looks at a signature, but for S3, where who has none is anonymous.
-_UNSIGNED = _ONCE.merge(Config(signature_version=UNSIGNED))
+#: The names of every account's table and artifact bucket.
+TABLE, BUCKET = "state-table", "artifacts"
+#: No client here waits in real time between its own retries.
+_ONCE = Config(retries={"total_max_attempts": 1, "mode": "standard"})
 
 Functions = dict[str, dict[str, Any]]
 
@@ -92,30 +89,21 @@ class TickingClock:
 
 @dataclass(frozen=True)
 class Saved:
-    """A world to begin others from, since making it takes longer than most tests. The artifact bucket is not in it.
-
-    ``places`` are the names of table and bucket, where something that is saved says them: then there is one such world at a time,
-    and all of them have that bucket.
-    """
+    """A world to begin others from, since making it takes longer than most tests. ``bucket``: the artifact bucket, if that is
+    kept."""
 
     names: tuple[str, ...]
     operations: int
     now: float
-    items: list[dict[str, Any]]
+    items: dict[str, dict[str, Item]]
     store: LambdaStore
     before_last_change: LambdaStore | None
-    places: tuple[str, str] | None = None
-
-
-_numbers = itertools.count(1)
+    bucket: Bucket | None = None
 
 
 @dataclass
 class World:
-    """One account with ``functions`` that somebody's template made: logical name ``a`` is function ``orders-a``.
-
-    All accounts of a process live in one moto, each with a table and a bucket of its own; ``close`` ends one.
-    """
+    """One account with ``functions`` that somebody's template made: logical name ``a`` is function ``orders-a``."""
 
     names: tuple[str, ...] = ("a", "b")
     fake_options: Mapping[str, Any] = field(default_factory=dict)
@@ -124,9 +112,7 @@ class World:
     sweeping: SweepSettings = DEFAULTS
 
     def __post_init__(self) -> None:
-        number = next(_numbers)
-        places = None if self.saved is None else self.saved.places
-        self.table, self.bucket = places or (f"state-{number}", f"artifacts-{number}")
+        self.table, self.bucket = TABLE, BUCKET
         self.moments = FakeClock()
         self.clock = TickingClock(self.moments)
         self.wire = Wire()
@@ -141,11 +127,10 @@ class World:
         self.told: list[SweepTold] = []
         self.fake = FakeLambda(REGION, clock=self.moments, objects=self._object, **self.fake_options)
         self.stacks = FakeCloudFormation(REGION, clock=self.moments, lambda_=self.fake, objects=self._object)
-        # The tests' own clients are not tapped, so all accounts share them.
-        self._s3, self._dynamodb = _own_s3(), _own_dynamodb()
-        self._make_table()
-        if places is None:
-            self._s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        self.tables = FakeDynamoDB(REGION, clock=self.moments)
+        self.tables.make_table(self.table)
+        self.objects = FakeS3(REGION, clock=self.moments)
+        self.objects.hold(self.bucket, Bucket())
         self.deps = self._deps()
         if self.saved is None:
             for name in self.names:
@@ -158,7 +143,7 @@ class World:
             self.names,
             self.operations,
             self.moments.now,
-            list(self.items().values()),
+            self.tables.held(self.table),
             deepcopy(self.fake.held()),
             self.before_last_change,
         )
@@ -167,31 +152,18 @@ class World:
         self.names, self.operations, self.moments.now = saved.names, saved.operations, saved.now
         self.fake.hold(deepcopy(saved.store))
         self.before_last_change = saved.before_last_change
-        requests = [{"PutRequest": {"Item": item}} for item in saved.items]
-        for start in range(0, len(requests), 25):
-            self._dynamodb.batch_write_item(RequestItems={self.table: requests[start : start + 25]})  # type: ignore[dict-item]
-
-    def close(self) -> None:
-        """moto would hold the table in memory to the end."""
-        self._dynamodb.delete_table(TableName=self.table)
-
-    def _make_table(self) -> None:
-        self._dynamodb.create_table(
-            TableName=self.table,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        )
+        self.tables.hold(self.table, saved.items)
+        if saved.bucket is not None:
+            self.objects.hold(self.bucket, saved.bucket)
 
     def _deps(self) -> Deps:
         # The product's three differ in how long they wait for an answer, which comes at once here.
-        lambda_ = self.fake.client(_UNSIGNED)
+        lambda_ = self.fake.direct_client(_ONCE)
         clients = LambdaClients(lambda_, lambda_, lambda_)
-        dynamodb, s3 = _dynamodb_client(), _s3_client()
-        step_functions = self.executions.client(_ONCE)
-        pass_moto_by(lambda_)
-        pass_moto_by(step_functions)
-        for client in (lambda_, dynamodb, s3, step_functions):
+        dynamodb, s3 = self.tables.plain_client(_ONCE), self.objects.client(_ONCE)
+        step_functions = self.executions.direct_client(_ONCE)
+        every: tuple[BaseClient, ...] = (lambda_, dynamodb, s3, step_functions)
+        for client in every:
             self.wire.tap(client)
         table = Table(dynamodb, self.table, self.clock)
         return Deps(
@@ -216,24 +188,19 @@ class World:
 
     def _cloudformation(self) -> CloudFormationClients:
         """Made only for a service from a template."""
-        client = self.stacks.client(_UNSIGNED)
-        pass_moto_by(client)
+        client = self.stacks.direct_client(_ONCE)
         self.wire.tap(client)
         return CloudFormationClients(client, client)
 
     def _ecr(self) -> EcrClient:
-        """Made only for a service of container images."""
+        """Made only for a service of container images, whose registry is moto's."""
         client: Any = boto3.client("ecr", region_name=REGION, config=_ONCE)
         self.wire.tap(client)
         tapped: EcrClient = client
         return tapped
 
     def _object(self, bucket: str, key: str, version: str | None) -> bytes | None:
-        where = {"VersionId": version} if version else {}
-        try:
-            return self._s3.get_object(Bucket=bucket, Key=key, **where)["Body"].read()  # type: ignore[arg-type]
-        except self._s3.exceptions.NoSuchKey:
-            return None
+        return self.objects.read(bucket, key, version)
 
     # What is there before an operation.
 
@@ -266,8 +233,7 @@ class World:
     def upload(self, name: str, text: str, *, checksum: bool = True) -> dict[str, Any]:
         """Code in S3, as a request names it."""
         key = f"code/{name}/{text}.zip"
-        extra: dict[str, Any] = {"ChecksumAlgorithm": "SHA256"} if checksum else {}
-        self._s3.put_object(Bucket=self.bucket, Key=key, Body=f"{name}: {text}".encode(), **extra)
+        self.objects.put(self.bucket, key, f"{name}: {text}".encode(), checksum=checksum)
         return {"s3_bucket": self.bucket, "s3_key": key}
 
     def wish(self, name: str, text: str | None = None, **configuration: Any) -> dict[str, Any]:
@@ -341,11 +307,11 @@ class World:
 
     def replace_code(self, name: str, text: str, body: bytes) -> None:
         """Put other code where ``upload`` put that of this name and text."""
-        self._s3.put_object(Bucket=self.bucket, Key=f"code/{name}/{text}.zip", Body=body)
+        self.objects.put(self.bucket, f"code/{name}/{text}.zip", body)
 
     def put_item(self, item: dict[str, Any]) -> None:
         """Write into the state table behind the product's back."""
-        self._dynamodb.put_item(TableName=self.table, Item=item)
+        self.tables.put(self.table, item)
 
     def forget_operation(self, name: str) -> None:
         """Take an operation's record away: nothing but its place in the lock is left of it."""
@@ -353,22 +319,21 @@ class World:
 
     def forget(self, key: tuple[str, str]) -> None:
         """Take an item away behind the product's back."""
-        self._dynamodb.delete_item(TableName=self.table, Key={"pk": key[0], "sk": key[1]})
+        self.tables.take_away(self.table, key)
 
     def put_items(self, written: Sequence[Mapping[str, Any]]) -> None:
         """Many at once."""
-        for start in range(0, len(written), 25):
-            puts = [{"PutRequest": {"Item": item}} for item in written[start : start + 25]]
-            self._dynamodb.batch_write_item(RequestItems={self.table: puts})  # type: ignore[dict-item]
+        for item in written:
+            self.tables.put(self.table, item)
 
     def put_document(self, functions: Mapping[str, Any]) -> dict[str, Any]:
         """The functions of a deploy as a document in S3; the place as a request names it."""
-        self._s3.put_object(Bucket=self.bucket, Key="code/functions.json", Body=json.dumps(functions).encode())
+        self.objects.put(self.bucket, "code/functions.json", json.dumps(functions).encode())
         return {"s3_bucket": self.bucket, "s3_key": "code/functions.json"}
 
     def put_template(self, text: str, name: str = "template.yaml") -> dict[str, Any]:
         """A packaged template in S3; the place as a request names it."""
-        self._s3.put_object(Bucket=self.bucket, Key=f"code/{name}", Body=text.encode())
+        self.objects.put(self.bucket, f"code/{name}", text.encode())
         return {"s3_bucket": self.bucket, "s3_key": f"code/{name}"}
 
     def damage_request(self, operation: str, damage: Callable[[dict[str, Any]], object]) -> None:
@@ -376,7 +341,7 @@ class World:
         key = self.operation(operation)["request_key"]
         body = json.loads(self.bodies("requests/")[key])
         damage(body["body"])
-        self._s3.put_object(Bucket=self.bucket, Key=key, Body=json.dumps(body).encode())
+        self.objects.put(self.bucket, key, json.dumps(body).encode())
 
     # What tests look at.
 
@@ -394,7 +359,7 @@ class World:
 
     def items(self) -> dict[tuple[str, str], dict[str, Any]]:
         """Every item of the table by its key."""
-        return {(item["pk"], item["sk"]): item for item in all_items(self._dynamodb, self.table)}
+        return self.tables.items(self.table)
 
     def lasting(self, operation: str) -> dict[tuple[str, str], dict[str, Any]]:
         """All items but those a refused operation may change: its own record, the lock, and what S3 objects hashed to."""
@@ -406,9 +371,8 @@ class World:
 
     def bodies(self, prefix: str = "") -> dict[str, str]:
         """What lies in the artifact bucket, code left out."""
-        listed = self._s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix).get("Contents", [])
-        keys = [entry["Key"] for entry in listed if not entry["Key"].startswith("code/")]
-        return {key: self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read().decode() for key in keys}
+        keys = [key for key in self.objects.keys(self.bucket) if key.startswith(prefix) and not key.startswith("code/")]
+        return {key: (self.objects.read(self.bucket, key) or b"").decode() for key in keys}
 
     def stage(self, name: str = "prod", service: str = SERVICE) -> Stage | None:
         return self.deps.store.stage(ServiceName(service), StageName(name))
@@ -431,10 +395,12 @@ class World:
         )
 
     def operation(self, name: str) -> dict[str, Any]:
-        return self.items()[f"OPERATION#{name}", "OPERATION"]
+        item = self.tables.item(self.table, (f"OPERATION#{name}", "OPERATION"))
+        assert item is not None, f"there is no operation {name}"
+        return item
 
     def claim(self, name: str) -> dict[str, Any] | None:
-        return self.items().get((f"FUNCTION#{self.arn(name)}", "CLAIM"))
+        return self.tables.item(self.table, (f"FUNCTION#{self.arn(name)}", "CLAIM"))
 
     def claimed(self) -> list[str]:
         """The logical names that some service claims."""
@@ -447,21 +413,6 @@ class World:
 
     def waiting(self) -> list[str]:
         return [entry.operation_id for entry in self.deps.store.lock(ServiceName(SERVICE)).queue]
-
-
-def _dynamodb_client() -> DynamoDBClient:
-    client = boto3.resource("dynamodb", region_name=REGION, config=_UNSIGNED).meta.client
-    shorten(client)
-    return client
-
-
-def _s3_client() -> S3Client:
-    return boto3.client("s3", region_name=REGION, config=_ONCE)
-
-
-# Making a client takes longer than anything that a test does with it.
-_own_dynamodb = functools.cache(_dynamodb_client)
-_own_s3 = functools.cache(_s3_client)
 
 
 def lambda_name(name: str) -> str:

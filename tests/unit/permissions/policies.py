@@ -22,8 +22,8 @@ class Grant:
     sid: str
     action: str
     resource: str
-    #: Condition keys and the one value that each must have.
-    conditions: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    #: Operators, condition keys, and the one value or pattern of each.
+    conditions: tuple[tuple[str, str, str], ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         return f"{self.holder} {self.sid}: {self.action} on {self.resource}"
@@ -32,7 +32,7 @@ class Grant:
         """Whether it allows the action on the resource, for a request that carries these condition keys."""
         if action.lower() != self.action.lower() or not matches(self.resource, resource):
             return False
-        return all(context.get(key) == value for key, value in self.conditions)
+        return all(key in context and _OPERATORS[operator](value, context[key]) for operator, key, value in self.conditions)
 
 
 def matches(pattern: str, resource: str) -> bool:
@@ -93,12 +93,15 @@ def _of_statement(stack: Stack, holder: str, statement: Mapping[str, Any]) -> It
             yield Grant(holder, statement["Sid"], action, resource, tuple(_conditions(stack, holder, statement)))
 
 
-def _conditions(stack: Stack, holder: str, statement: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+_OPERATORS = {"StringEquals": str.__eq__, "StringLike": matches}
+
+
+def _conditions(stack: Stack, holder: str, statement: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for operator, keys in statement.get("Condition", {}).items():
-        if operator != "StringEquals":
+        if operator not in _OPERATORS:
             raise LookupError(f"{holder}: the condition {operator} is not read here")
         for key, value in keys.items():
-            yield key, str(stack.value(value))
+            yield operator, key, str(stack.value(value))
 
 
 def listed(value: Any) -> list[Any]:

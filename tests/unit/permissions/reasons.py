@@ -51,9 +51,11 @@ _UNSEEN: Final[Mapping[tuple[str, str], str]] = {
     **{
         ("OperatorPolicy", action): _CI
         for action in (
+            "cloudformation:DescribeStacks",
             "dynamodb:GetItem",
             "dynamodb:Query",
             "s3:GetObject",
+            "s3:ListBucket",
             "s3:PutObject",
             "states:DescribeExecution",
             "states:DescribeStateMachine",

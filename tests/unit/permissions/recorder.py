@@ -20,6 +20,8 @@ from stagekeeper.domain.model import OperationId
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.notice import notice
 from stagekeeper.handlers.orphaned_versions import Answer
+from tests.fake.direct import line_of
+from tests.fake.s3 import Versioning
 from tests.unit.engine.custom_resource import Template
 from tests.unit.engine.execution import Execution
 from tests.unit.engine.wire import Wire
@@ -67,6 +69,10 @@ class Recorder:
             self._states.pop()
 
     def listen(self, client: BaseClient) -> None:
+        line = line_of(client)
+        if line is not None:
+            line.asked.append(lambda operation, params: self.note(f"{line.service}.{operation.name}", params))
+            return
         service = client.meta.service_model.service_id.hyphenize()
         handler: Callable[..., Any] = self._heard
         # Before botocore checks and changes parameters, and whatever becomes of the request: it was made.
@@ -141,11 +147,8 @@ class RecordedWorld(World):
     def execution_of(self, name: str, request: dict[str, Any]) -> Execution:
         return _RecordedExecution(self, name, request)
 
-    def keep_object_versions(self, status: str = "Enabled", bucket: str | None = None) -> None:
-        self._s3.put_bucket_versioning(
-            Bucket=bucket or self.bucket,
-            VersioningConfiguration={"Status": status},  # type: ignore[typeddict-item]  # one of two texts
-        )
+    def keep_object_versions(self, status: Versioning = "Enabled", bucket: str | None = None) -> None:
+        self.objects.keep_versions(bucket or self.bucket, status)
 
 
 class _RecordedExecution(Execution):

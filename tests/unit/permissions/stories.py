@@ -17,6 +17,7 @@ import boto3
 
 from stagekeeper.domain.orphans import SweepSettings
 from stagekeeper.handlers.orphaned_versions import Answer
+from tests.fake.s3 import Bucket
 from tests.unit.engine.execution import Execution
 from tests.unit.engine.faults import fail_after_the_others, of
 from tests.unit.engine.templated import Templated
@@ -537,21 +538,21 @@ def _long_after(world: RecordedWorld) -> None:
 
 def _team_bucket(world: RecordedWorld) -> None:
     """Another bucket, which keeps no versions unless it is told to."""
-    if _TEAM_BUCKET not in {bucket["Name"] for bucket in world._s3.list_buckets()["Buckets"]}:
-        world._s3.create_bucket(Bucket=_TEAM_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    if _TEAM_BUCKET not in world.objects.buckets:
+        world.objects.hold(_TEAM_BUCKET, Bucket())
 
 
 def _team_wish(world: RecordedWorld, name: str, text: str) -> dict[str, Any]:
     """A function with code that lies in the team's bucket, by its object's version if the bucket keeps any."""
     _team_bucket(world)
-    put = world._s3.put_object(Bucket=_TEAM_BUCKET, Key=f"{name}.zip", Body=f"{name}: {text}".encode())
-    version = {"s3_object_version": put["VersionId"]} if "VersionId" in put else {}
+    put = world.objects.put(_TEAM_BUCKET, f"{name}.zip", f"{name}: {text}".encode())
+    version = {} if put is None else {"s3_object_version": put}
     return {**world.wish(name), "code": {"s3_bucket": _TEAM_BUCKET, "s3_key": f"{name}.zip", **version}}
 
 
 def _team_document(world: RecordedWorld, functions: Mapping[str, Any]) -> dict[str, Any]:
     _team_bucket(world)
-    world._s3.put_object(Bucket=_TEAM_BUCKET, Key="functions.json", Body=json.dumps(functions).encode())
+    world.objects.put(_TEAM_BUCKET, "functions.json", json.dumps(functions).encode())
     return {"s3_bucket": _TEAM_BUCKET, "s3_key": "functions.json"}
 
 
@@ -584,10 +585,7 @@ def needed() -> list[Call]:
 
 def _tell(each: Story) -> set[Call]:
     world = RecordedWorld(each.name, pass_roles=ROLE.replace("-1", "-?"), saved=_begun(each.served))
-    try:
-        each.play(world)
-    finally:
-        world.close()
+    each.play(world)
     if world.wire.unmet():
         raise AssertionError(f"{each.name}: a fault that was arranged never happened")
     return world.recorder.calls
@@ -599,6 +597,4 @@ def _begun(served: str) -> Saved:
     world = World(("a", "b"))
     for text in served.split():
         told(world.deploy("prod", world.wishes(text)))
-    saved = world.save()
-    world.close()
-    return saved
+    return world.save()

@@ -80,13 +80,25 @@ def test_conditions_of_a_statement_must_hold_for_the_request() -> None:
     assert not grant.covers("iam:PassRole", role, {})
 
 
+def test_a_condition_may_be_a_pattern() -> None:
+    like = ROLE.replace(
+        'StringEquals: {"iam:PassedToService": lambda.amazonaws.com}', 'StringLike: {"iam:PassedToService": lambda.*}'
+    )
+    (grant,) = [grant for grant in grants(Stack(load(like), Pattern="team-?")) if grant.sid == "Pass"]
+    role = f"arn:aws:iam::{ACCOUNT}:role/team-1"
+
+    assert grant.covers("iam:PassRole", role, {"iam:PassedToService": "lambda.amazonaws.com"})
+    assert not grant.covers("iam:PassRole", role, {"iam:PassedToService": "ec2.amazonaws.com"})
+    assert not grant.covers("iam:PassRole", role, {})
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
         ("Action: s3:GetObject", "Action: s3:Get*"),
         ("Effect: Allow", "Effect: Deny"),
         ("Action: s3:GetObject", "NotAction: s3:GetObject"),
-        ("StringEquals", "StringLike"),
+        ("StringEquals", "StringNotEquals"),
         ("      Policies:\n", "      ManagedPolicyArns: [x]\n      Policies:\n"),
         ("!GetAtt Table.Arn", "!GetAtt Table.StreamArn"),
         ("!GetAtt Table.Arn", "!ImportValue other"),

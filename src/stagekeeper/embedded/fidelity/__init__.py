@@ -4,10 +4,10 @@ Runs only inside the embedded AWS's process. It wraps ministack's functions and 
 holds one idea and says which of AWS's answers it is written from. It must not know the product.
 
 Closed here, for every path of the product and of its tests: Lambda's versions, aliases, revisions, preconditions,
-policies, pages, in-progress windows, weighted routing, ARNs called by, handler errors, logs' names and IAM; Step
-Functions' names, stopping, time-outs, payload limit, throttled tasks and definitions; CloudFormation's stacks by a
-resource's physical id, change sets of outputs and by a stack's ARN, names that something has already, buckets that are
-not empty, iam:PassRole.
+policies, pages, in-progress windows, weighted routing, ARNs called by, handler errors, logs' names and IAM; CloudWatch
+Logs' FilterLogEvents; Step Functions' names, stopping, time-outs, payload limit, throttled tasks and definitions;
+CloudFormation's stacks by a resource's physical id, change sets of outputs and by a stack's ARN, names that something has
+already, buckets that are not empty, iam:PassRole.
 
 Deliberately not closed, because nothing of the product meets them. The first ones are strict expected failures of the
 contract suite (`wrong_on`), each with its reason:
@@ -71,6 +71,7 @@ def install(settings: Settings) -> None:
         lambda_updates,
         lambda_urls,
         lambda_versions,
+        log_filter,
         s3_rules,
         secure_transport,
         shared_code,
@@ -115,7 +116,9 @@ def install(settings: Settings) -> None:
     lambda_routing.install(lambda_svc)
     lambda_invoked_arn.install(lambda_svc)
     lambda_handlers.install(lambda_svc, lambda_runtime, Path(tempfile.gettempdir()) / "runtime")
-    lambda_logs.install(lambda_svc, lambda_runtime)
+    logs = import_module("ministack.services.cloudwatch_logs")
+    log_filter.install(logs)
+    lambda_logs.install(lambda_svc, lambda_runtime, logs)
     shared_code.install(lambda_runtime, Path(tempfile.gettempdir()) / "code")
     door.open_on(lambda_svc)
     stepfunctions_executions.install(stepfunctions)

@@ -1,8 +1,9 @@
 """Where a handler's log goes, and that the handler is told: the names in its context and environment are the real ones.
 
 On AWS an execution environment has one log stream, in the log group that the function's LoggingConfig names; both are
-in the environment (Developer Guide, defined runtime environment variables) and in the context object. ministack writes
-each invocation to a stream of its own and tells handlers of another.
+in the environment (Developer Guide, defined runtime environment variables) and in the context object. In a log group of
+one's own choice the stream's name has the function's before the version (Developer Guide, Configuring CloudWatch log
+groups). ministack writes each invocation to a stream of its own, without that name, and tells handlers of another.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from stagekeeper.embedded.fidelity.patching import wrap
 _GROUP, _STREAM = "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME"
 
 
-def install(lambda_svc: Any, lambda_runtime: Any) -> None:
+def install(lambda_svc: Any, lambda_runtime: Any, logs: Any) -> None:
     """After the modules that replace the workers' script: the context's stream comes from there."""
     # Of the thread that runs an invocation and then writes its log.
     current = threading.local()
@@ -28,7 +29,9 @@ def install(lambda_svc: Any, lambda_runtime: Any) -> None:
             worker.sk_log_stream = lambda_svc.new_uuid().replace("-", "")
             logging = answers.configuration({"LoggingConfig": {}, **config})["LoggingConfig"]
             variables = (config.get("Environment") or {}).get("Variables") or {}
-            stream = f"{time.strftime('%Y/%m/%d', time.gmtime())}/[{config.get('Version', '$LATEST')}]{worker.sk_log_stream}"
+            version = config.get("Version", "$LATEST")
+            name = _in_stream(config, logging["LogGroup"])
+            stream = f"{time.strftime('%Y/%m/%d', time.gmtime())}/{name}[{version}]{worker.sk_log_stream}"
             told = {_GROUP: logging["LogGroup"], _STREAM: stream}
             worker.config = {**config, "Environment": {"Variables": {**variables, **told}}}
             try:
@@ -49,10 +52,11 @@ def install(lambda_svc: Any, lambda_runtime: Any) -> None:
         return invoke
 
     def emitting(original: Any) -> Any:
-        def emit(*given: Any, **named: Any) -> None:
-            current.emitting = True
+        def emit(func: Any, *given: Any, **named: Any) -> None:
+            current.emitting, current.stream = True, getattr(current, "stream", None) or lambda_svc.new_uuid().replace("-", "")
             try:
-                original(*given, **named)
+                original(func, *given, **named)
+                _name_function(func.get("config") or func, current.stream, logs)
             finally:
                 current.emitting, current.stream = False, None
 
@@ -71,3 +75,23 @@ def install(lambda_svc: Any, lambda_runtime: Any) -> None:
     wrap(lambda_runtime.Worker, "invoke", invoking)
     wrap(lambda_svc, "_emit_lambda_logs", emitting)
     wrap(lambda_svc, "new_uuid", naming)
+
+
+def _in_stream(config: dict[str, Any], group: str) -> str:
+    """What the stream's name has before the version."""
+    name = str(config["FunctionName"])
+    return "" if group == f"/aws/lambda/{name}" else name
+
+
+def _name_function(config: dict[str, Any], stream: str, logs: Any) -> None:
+    """In a log group of one's own choice: what was just written is put where AWS would have written it."""
+    group = (config.get("LoggingConfig") or {}).get("LogGroup")
+    name = _in_stream(config, group) if group else ""
+    if not name:
+        return
+    # Where ministack could not write it has made none; a log never breaks an invocation.
+    streams = (logs._log_groups.get(group) or {"streams": {}})["streams"]
+    for written in [each for each in streams if each.endswith(f"/[{config.get('Version', '$LATEST')}]{stream}")]:
+        content = streams.pop(written)
+        there = streams.setdefault(written.replace("/[", f"/{name}[", 1), {**content, "events": []})
+        logs._append_log_events(there, content["events"])

@@ -10,33 +10,39 @@ import contextlib
 import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
 
-from stagekeeper.embedded import deploy, instance
-from stagekeeper.embedded.instance import EmbeddedError, Instance
+from stagekeeper.cli.options import flowing
+
+if TYPE_CHECKING:
+    from stagekeeper.embedded.instance import Instance
 
 DEFAULT_PORT = 4566
 
 local_app = typer.Typer(no_args_is_help=True, help="An AWS on this machine with Stagekeeper deployed on it.")
 
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def _command(example: str) -> Callable[[Command], Command]:
+    """Register a function as a command, with its docstring as its help."""
+
+    def register(function: Command) -> Command:
+        local_app.command(epilog=f"Example:\n\n  {example}", help=flowing(function.__doc__ or ""))(function)
+        return function
+
+    return register
+
+
 AnyPort = Annotated[int | None, typer.Option("--port", help="Which one; may be left out while only one runs.")]
 
 
-def checkout() -> Path:
-    """The checkout that this package is run from; the embedded AWS builds and deploys its template."""
-    root = Path(__file__).resolve().parents[3]
-    if not (root / "src" / "stagekeeper").is_dir():
-        raise EmbeddedError("`stagekeeper local` works in a checkout of Stagekeeper only; this is an installed copy.")
-    return root
-
-
-@local_app.command()
+@_command("stagekeeper local start --keep")
 def start(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The loopback port to serve on.")] = DEFAULT_PORT,
     keep: Annotated[
@@ -65,6 +71,10 @@ def start(
     In flight at `stop`: executions that run become ABORTED, invocations are broken off, asynchronous ones that wait are
     lost, a stack that CloudFormation is at stays *_IN_PROGRESS.
     """
+    from stagekeeper.embedded import deploy, instance
+    from stagekeeper.embedded.errors import EmbeddedError
+    from stagekeeper.embedded.home import checkout
+
     progress = _Progress()
     with _sentences(), _terminated_as_interrupted():
         root = checkout()
@@ -89,9 +99,12 @@ def start(
     _show(started)
 
 
-@local_app.command()
+@_command("stagekeeper local stop")
 def stop(port: AnyPort = None) -> None:
     """Stop it, and remove what it wrote; with --keep, what is there is saved for the next `start --keep` on its port."""
+    from stagekeeper.embedded import instance
+    from stagekeeper.embedded.home import checkout
+
     with _sentences():
         root = checkout()
         found = _chosen(root, port)
@@ -102,9 +115,11 @@ def stop(port: AnyPort = None) -> None:
     typer.echo(f"Nothing runs{where}." if found is None else f"Stopped the embedded AWS on port {found.port}.")
 
 
-@local_app.command()
+@_command("stagekeeper local status --json")
 def status(port: AnyPort = None, as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
     """What runs where."""
+    from stagekeeper.embedded.home import checkout
+
     with _sentences():
         found = _chosen(checkout(), port)
     if as_json:
@@ -116,6 +131,9 @@ def status(port: AnyPort = None, as_json: Annotated[bool, typer.Option("--json",
 
 
 def _chosen(root: Path, port: int | None) -> Instance | None:
+    from stagekeeper.embedded import instance
+    from stagekeeper.embedded.errors import EmbeddedError
+
     if port is not None:
         return instance.find(root, port)
     # Those of tests and of the demo end by themselves: they are found by their port only.
@@ -146,6 +164,8 @@ def _described(found: Instance | None) -> dict[str, Any]:
 
 
 def _show(found: Instance) -> None:
+    from stagekeeper.embedded.deploy import ROOT_KEY
+
     typer.echo(f"The embedded AWS runs at {found.endpoint} (pid {found.pid}), Region {found.region}.")
     if found.state_machine_arn is None:
         typer.echo("The control plane is not deployed on it (yet).")
@@ -153,12 +173,14 @@ def _show(found: Instance) -> None:
         typer.echo(f"Stack {found.stack}, state machine {found.state_machine_arn}")
     if found.keep:
         typer.echo(f"What is there is kept at `stop` for the next `start --keep --port {found.port}`, in {found.kept}")
-    typer.echo(f"Credentials {deploy.ROOT_KEY}/{deploy.ROOT_KEY} are the account's root. Log: {found.log}")
+    typer.echo(f"Credentials {ROOT_KEY}/{ROOT_KEY} are the account's root. Log: {found.log}")
 
 
 @contextlib.contextmanager
 def _sentences() -> Iterator[None]:
     """What went wrong in a sentence, and exit code 1: an EmbeddedError is one, the system's own errors name the file."""
+    from stagekeeper.embedded.errors import EmbeddedError
+
     try:
         yield
     except EmbeddedError as error:
@@ -176,6 +198,8 @@ def _terminated_as_interrupted() -> Iterator[None]:
     def leave(_signal: int, _frame: FrameType | None) -> None:
         raise SystemExit(1)
 
+    from stagekeeper.embedded.errors import EmbeddedError
+
     before = signal.signal(signal.SIGTERM, leave)
     try:
         yield
@@ -189,6 +213,8 @@ class _Progress:
     """Steps with the time each took: a spinner where there is a terminal, plain lines otherwise."""
 
     def __init__(self) -> None:
+        from rich.console import Console
+
         self._console = Console()
         self._status = self._console.status("") if self._console.is_terminal else None
         self._current = ""

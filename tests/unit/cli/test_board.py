@@ -14,12 +14,9 @@ from rich.text import Text
 from stagekeeper.cli.board import LEGEND, Board, show
 from stagekeeper.domain.lock import Entry
 from stagekeeper.domain.model import (
-    Content,
     FunctionArn,
     LogicalName,
     OperationId,
-    Release,
-    ReleaseFunction,
     ReleaseNumber,
     ServedAlias,
     ServiceName,
@@ -34,25 +31,19 @@ WORKER = FunctionArn("arn:aws:lambda:us-east-1:000000000000:function:orders-work
 NAMES = {API: LogicalName("Api"), WORKER: LogicalName("Worker")}
 
 
-def stage(name: str, release: int | None, *way_back: int, mixed: bool = False, **versions: int) -> Stage:
+def stage(name: str, release: int | None, *way_back: int, mixed: bool = False, kept: str = "", **versions: int) -> Stage:
     arns = {str(function): arn for arn, function in NAMES.items()}
-    aliases = {arns[f]: ServedAlias(LogicalName(f), VersionNumber(number), None) for f, number in versions.items()}
+    aliases = {arns[f]: ServedAlias(LogicalName(f), VersionNumber(number), None, f == kept) for f, number in versions.items()}
     served = None if release is None else ReleaseNumber(release)
     return Stage(StageName(name), served, tuple(ReleaseNumber(number) for number in way_back), aliases, mixed)
 
 
-def release(number: int, *arns: FunctionArn) -> Release:
-    return Release(ReleaseNumber(number), {NAMES[arn]: ReleaseFunction(arn, Content("", "")) for arn in arns})
-
-
-def board(
-    *stages: Stage, releases: tuple[Release, ...] = (), holders: tuple[Entry, ...] = (), queue: tuple[Entry, ...] = ()
-) -> Board:
-    return Board(ServiceName("orders"), stages, {each.number: each for each in releases}, holders, queue)
+def board(*stages: Stage, holders: tuple[Entry, ...] = (), queue: tuple[Entry, ...] = ()) -> Board:
+    return Board(ServiceName("orders"), stages, holders, queue)
 
 
 def entry(name: str, *slots: str) -> Entry:
-    return Entry(OperationId(name), "deploy", frozenset(slots), 1_800_000_000.0, 1_800_001_800.0)
+    return Entry(OperationId(name), "deploy", frozenset(slots), 1_815_552_000.0, 1_815_553_800.0)
 
 
 def printed(shown: Board) -> list[str]:
@@ -72,22 +63,18 @@ def cells(shown: Board, row: str) -> list[str]:
     [
         (stage("dev", 3, Api=7), "7 r3"),
         (stage("dev", 3, Worker=7), "-"),
-        (stage("dev", 4, Api=7), "7 (kept)"),
+        (stage("dev", 4, Api=7, kept="Api"), "7 (kept)"),
         (stage("dev", 3, mixed=True, Api=7), "7 (mixed)"),
         (stage("dev", None, mixed=True, Api=7), "7 (mixed)"),
     ],
-    ids=["served", "no alias", "not in the release", "mixed", "mixed while it was made"],
+    ids=["served", "no alias", "kept: not in the release", "mixed", "mixed while it was made"],
 )
 def test_a_cell_says_which_version_is_served_by_which_release(of: Stage, says: str) -> None:
-    shown = board(of, releases=(release(3, API), release(4, WORKER)))
-
-    assert shown.cell(of, API) == says
+    assert board(of).cell(of, API) == says
 
 
 def test_stages_are_across_and_functions_down() -> None:
-    shown = board(
-        stage("dev", 4, 3, Api=2, Worker=1), stage("prod", 3, Api=1), releases=(release(3, API), release(4, API, WORKER))
-    )
+    shown = board(stage("dev", 4, 3, Api=2, Worker=1), stage("prod", 3, Api=1))
 
     assert cells(shown, "Api") == ["2 r4", "1 r3"]
     assert cells(shown, "Worker") == ["1 r4", "-"]
@@ -100,7 +87,7 @@ def test_a_long_way_back_is_cut_and_says_so() -> None:
 
 
 def test_a_mixed_stage_is_explained() -> None:
-    lines = printed(board(stage("prod", 3, mixed=True, Api=7), releases=(release(3, API),)))
+    lines = printed(board(stage("prod", 3, mixed=True, Api=7)))
 
     assert any(line.startswith("MIXED: an operation failed") for line in lines)
 
@@ -130,20 +117,25 @@ def test_where_nothing_is_out_of_the_ordinary_nothing_is_said() -> None:
     assert not [line for line in printed(board(stage("dev", 3))) if line.startswith("│ state")]
 
 
-def test_who_works_on_the_service_and_who_waits_is_told() -> None:
+@pytest.mark.usefixtures("berlin")
+def test_who_works_on_the_service_and_who_waits_is_told_by_the_clock_here() -> None:
     lines = printed(
         board(stage("dev", 3), holders=(entry("orders-42", "stage:dev", "publish"),), queue=(entry("orders-43", "publish"),))
     )
 
     assert lines[-2:] == [
-        "deploy orders-42 holds publish, stage:dev since 2027-01-15 08:00:00 UTC",
-        "deploy orders-43 waits for publish since 2027-01-15 08:00:00 UTC",
+        "deploy orders-42 holds publish, stage:dev since 2027-07-14 10:00:00",
+        "deploy orders-43 waits for publish since 2027-07-14 10:00:00",
     ]
+
+
+def test_a_service_without_stages_says_so() -> None:
+    assert printed(board()) == ["Service orders has no stages."]
 
 
 def test_a_file_gets_every_column_whole_and_no_colours() -> None:
     names = [f"developer-with-a-long-name-{number}" for number in range(20)]
-    lines = printed(board(*(stage(name, 3, Api=7) for name in names), releases=(release(3, API),)))
+    lines = printed(board(*(stage(name, 3, Api=7) for name in names)))
 
     assert all(any(name in line for line in lines) for name in names)
     assert LEGEND in lines
@@ -168,7 +160,7 @@ def plain(lines: str) -> list[str]:
 
 @pytest.mark.parametrize("width", [80, 60, 40])
 def test_in_a_narrow_terminal_stages_go_on_in_another_table_and_nothing_is_lost(width: int) -> None:
-    lines = plain(in_a_terminal(board(*EIGHT, releases=(release(12, API, WORKER),)), width))
+    lines = plain(in_a_terminal(board(*EIGHT), width))
 
     assert max(cell_len(line) for line in lines) <= width
     tables = [line for line in lines if line.startswith("┏")]
@@ -185,22 +177,17 @@ def test_in_a_narrow_terminal_stages_go_on_in_another_table_and_nothing_is_lost(
 
 
 def test_eight_stages_fit_into_two_tables_of_80_columns() -> None:
-    shown = board(*[replace(each, name=StageName(f"person-{n}")) for n, each in enumerate(EIGHT)], releases=(release(12, API),))
+    shown = board(*[replace(each, name=StageName(f"person-{n}")) for n, each in enumerate(EIGHT)])
 
     assert len([line for line in plain(in_a_terminal(shown, 80)) if line.startswith("┏")]) == 2
 
 
 def test_in_a_terminal_there_are_colours() -> None:
-    assert "\x1b[32m117 r12" in in_a_terminal(board(stage("dev", 12, Api=117), releases=(release(12, API),)), 80)
+    assert "\x1b[32m117 r12" in in_a_terminal(board(stage("dev", 12, Api=117)), 80)
 
 
 def test_colours_say_nothing_that_words_do_not_say() -> None:
-    each_kind = board(
-        stage("dev", 4, Api=7),
-        stage("qa", 3, Api=7),
-        stage("prod", 3, mixed=True, Api=7),
-        releases=(release(3, API), release(4, WORKER)),
-    )
+    each_kind = board(stage("dev", 4, Api=7, kept="Api"), stage("qa", 3, Api=7), stage("prod", 3, mixed=True, Api=7))
     lines = plain(in_a_terminal(each_kind, 200))
 
     (api,) = [line for line in lines if line.startswith("│ Api ")]
@@ -208,6 +195,6 @@ def test_colours_say_nothing_that_words_do_not_say() -> None:
 
 
 def test_who_wants_no_colours_gets_none() -> None:
-    shown = in_a_terminal(board(stage("dev", 12, mixed=True, Api=117), releases=(release(12, API),)), 80, NO_COLOR="1")
+    shown = in_a_terminal(board(stage("dev", 12, mixed=True, Api=117)), 80, NO_COLOR="1")
 
     assert not re.search(r"\x1b\[[0-9;]*(3[0-7]|38|9[0-7])m", shown)
