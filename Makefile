@@ -31,7 +31,8 @@ demo: setup
 # A file's tests stay together, since they share what takes long to make.
 WORKERS = --dist loadfile --numprocesses
 
-# What computes beside what waits; what each prints comes in one piece where make can do that.
+# What computes beside what waits, which comes first where both want to run: it takes longer, and has patience for so long only.
+# What each prints comes in one piece where make can do that.
 AT_ONCE = --no-print-directory --jobs 3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 test:
@@ -39,8 +40,8 @@ test:
 	@$(MAKE) $(AT_ONCE) lint computed embedded
 
 computed:
-	@$(MAKE) --no-print-directory --jobs 1 unit
-	@$(MAKE) --no-print-directory --jobs 1 faults
+	@nice $(MAKE) --no-print-directory --jobs 1 unit
+	@nice $(MAKE) --no-print-directory --jobs 1 faults
 
 lint: setup
 	.venv/bin/ruff check .
@@ -79,9 +80,9 @@ mutants-domain mutants-journal: mutants-%: .tools/mutants/.ready
 
 # The embedded AWS under enforced IAM: the deployed control plane from outside, its life cycle, and the contract suite.
 # Each worker has servers of its own, and waits for them half of its time: so there are more workers than cores. The longest
-# files come first, so that no worker is left with one at the end.
+# files come first and the many short ones last, so that no worker is left with one at the end.
 embedded: setup
-	.venv/bin/python -m pytest tests/e2e tests/embedded tests/contract --no-loadscope-reorder $(WORKERS) 4
+	.venv/bin/python -m pytest tests/embedded tests/e2e tests/contract --no-loadscope-reorder $(WORKERS) 4
 
 clean:
 	rm -rf .venv .tools .aws-sam .local .build

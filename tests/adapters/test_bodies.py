@@ -34,7 +34,7 @@ from stagekeeper.domain.model import (
 )
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.orphans import SweepSettings, Verdict
-from stagekeeper.domain.plan import ConfigurePlan, Drop, Join, Keep, Move, Plan, Publish, Reuse
+from stagekeeper.domain.plan import Change, ConfigurePlan, Drop, Join, Keep, Move, Plan, Publish, Reuse
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.request import (
@@ -131,7 +131,14 @@ PLAN = Plan(
 )
 
 
-CONFIGURE = ConfigurePlan(ORDERS, PROD, 7, None, Settings(protected=True, description="for customers"))
+CONFIGURE = ConfigurePlan(
+    ORDERS,
+    PROD,
+    7,
+    None,
+    Settings(protected=True, description="for customers"),
+    (Change(PROD, "configure", None, None, "protected: false -> true"),),
+)
 VERDICTS = (Verdict(A, ARN, ONE, 1_000, True, "nobody needs it"), Verdict(B, ARN, TWO, 0, False, "stage prod serves it"))
 TEARDOWN = TeardownPlan(
     service=ORDERS,

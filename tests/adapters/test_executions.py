@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from stagekeeper.aws.errors import CallFailed, Throttled, Unanswered
-from stagekeeper.aws.executions import Executions, step_functions_client
+from stagekeeper.aws.executions import MAX_WHY, Executions, step_functions_client
 from stagekeeper.domain.facts import Unreadable
 from stagekeeper.domain.recovery import Over, Running
 from tests.fake import FORGOTTEN_AFTER_SECONDS, FakeClock, FakeStepFunctions
@@ -75,6 +75,38 @@ def test_one_that_has_ended_is_over_and_how_is_told(
     end(known)
 
     assert executions.liveness(NAME) == Over(status)
+
+
+LONG = "x" * MAX_WHY
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (None, None),
+        ("", None),
+        ("wrong stage", "wrong stage"),
+        ("falsche Stufe: prüfen", "falsche Stufe: prüfen"),
+        ("one\ntwo\x1b[0m", "one\\ntwo\\x1b[0m"),
+        (LONG, LONG),
+        (LONG + "x", LONG[:-1] + "\N{HORIZONTAL ELLIPSIS}"),
+        ("\n" * MAX_WHY, "\\n" * (MAX_WHY // 2 - 1) + "\\" + "\N{HORIZONTAL ELLIPSIS}"),
+    ],
+)
+def test_of_one_that_was_stopped_the_reason_is_told_on_one_short_line(
+    known: FakeStepFunctions, executions: Executions, said: str | None, why: str | None
+) -> None:
+    known.start(NAME)
+    known.stop(NAME, said)
+
+    assert executions.liveness(NAME) == Over("ABORTED", why)
+
+
+def test_of_one_that_failed_the_cause_is_not_for_people(known: FakeStepFunctions, executions: Executions) -> None:
+    known.start(NAME)
+    known.fail(NAME, "Internal", "a traceback")
+
+    assert executions.liveness(NAME) == Over("FAILED", None)
 
 
 def test_one_that_was_never_started_is_over(executions: Executions) -> None:

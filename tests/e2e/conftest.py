@@ -5,7 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
+import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -25,6 +28,10 @@ IN_PROGRESS_SECONDS = 0.1
 
 NewService = Callable[..., Service]
 
+_ZIPS = "control-plane"
+#: A resource of a template that `sam build` wrote, and the zip with its code.
+_CODE = re.compile(r"^  (\w+):\n(?: {4}.*\n)*? {6}CodeUri: (\w+\.zip)$", re.MULTILINE)
+
 
 @pytest.fixture(scope="session")
 def plane(shared_folder: Path) -> Iterator[ControlPlane]:
@@ -32,7 +39,7 @@ def plane(shared_folder: Path) -> Iterator[ControlPlane]:
     running = instance.start(None, ROOT, in_progress_seconds=IN_PROGRESS_SECONDS)
     try:
         parameters = deploy.control_plane_parameters(ROOT)
-        deployed = deploy.deploy_built(running, _built(running, parameters, shared_folder), deploy.STACK, parameters, print)
+        deployed = deploy.deploy_built(running, _zips(running, parameters, shared_folder), deploy.STACK, parameters, print)
         plane = ControlPlane(running, deployed.stack, deployed.outputs)
         _make_role(plane)
         yield plane
@@ -47,24 +54,43 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
-def _built(running: Instance, parameters: Mapping[str, str], shared: Path) -> Path:
+def _zips(running: Instance, parameters: Mapping[str, str], shared: Path) -> Path:
     """The control plane as the first worker builds it that needs it; the others wait, which is quicker than to build it again."""
-    built = shared / "control-plane"
-    with (shared / "control-plane.lock").open("w") as lock:
+    zips = shared / _ZIPS
+    with (shared / f"{_ZIPS}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not built.exists():
+        if not zips.exists():
             made = deploy.build(running, ROOT / "template.yaml", deploy.STACK, parameters, print)
             # Whole or not at all. The folders that the zips were made of are left behind.
-            partial = built.with_suffix(".partial")
-            partial.mkdir()
+            partial = Path(tempfile.mkdtemp(dir=shared))
             for file in (path for path in made.iterdir() if path.is_file()):
                 shutil.copy(file, partial)
             # What the template leaves where it was, it names as seen from the folder it was built in.
             template = partial / "template.yaml"
             text = template.read_text(encoding="utf-8")
             template.write_text(text.replace(f"{os.path.relpath(ROOT, made)}/", f"{ROOT}/"), encoding="utf-8")
-            partial.rename(built)
-    return built
+            partial.rename(zips)
+    return zips
+
+
+@pytest.fixture(scope="session")
+def built(
+    plane: ControlPlane,  # noqa: ARG001  # it is what was built
+    shared_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """What was deployed: below each function's logical id its code, as it was built for the Python that runs handlers here.
+
+    Functions of one zip have one folder.
+    """
+    zips, unpacked = shared_folder / _ZIPS, tmp_path_factory.mktemp("built")
+    for logical_id, name in _CODE.findall((zips / "template.yaml").read_text(encoding="utf-8")):
+        folder = unpacked / Path(name).stem
+        if not folder.exists():
+            with zipfile.ZipFile(zips / name) as archive:
+                archive.extractall(folder)
+        (unpacked / logical_id).symlink_to(folder)
+    return unpacked
 
 
 def _make_role(plane: ControlPlane) -> None:

@@ -49,6 +49,8 @@ _MORE_MEMBERS: dict[str, dict[str, type | tuple[type, ...]]] = {
 }
 _CHANGE_MEMBERS = {"function", "action", "before", "after", "reason"}
 _ACTIONS = {"publish", "reuse", "create_alias", "move_alias", "delete_alias", "delete_version", "kept"}
+#: Of a stage's settings.
+_ACTIONS |= {"configure"}
 #: Of a service from a template, whose changes also name its stacks and what its stages share.
 _ACTIONS |= {"create_stack", "update_stack", "delete_stack", "change_shared", "keep_shared", "delete_shared"}
 _ENTRY_MEMBERS: dict[str, type] = {"function": str, "version": str, "reason": str, "bytes": int}

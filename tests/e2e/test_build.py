@@ -38,12 +38,6 @@ RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "
 
 
 @pytest.fixture(scope="session")
-def built(plane: ControlPlane) -> Path:
-    """What was deployed here: built by `sam build` for the Python that the embedded AWS runs handlers with."""
-    return plane.instance.folder / "build" / deploy.STACK
-
-
-@pytest.fixture(scope="session")
 def for_aws(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `sam build` makes with nothing said: for the default runtime, on a machine that has no such Python."""
     folder = tmp_path_factory.mktemp("sam")
@@ -63,6 +57,12 @@ def for_aws(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return handlers
 
 
+@pytest.fixture(scope="session")
+def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Not beside the code, which is to stay as it was built."""
+    return tmp_path_factory.mktemp("bytecode")
+
+
 def files(folder: Path) -> dict[str, str]:
     """Every file below a folder with the digest of its content."""
     found = (path for path in folder.rglob("*") if path.is_file())
@@ -70,7 +70,9 @@ def files(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_a_handler_needs_its_own_folder_and_boto3_only(plane: ControlPlane, built: Path, tmp_path: Path, handler: str) -> None:
+def test_a_handler_needs_its_own_folder_and_boto3_only(
+    plane: ControlPlane, built: Path, tmp_path: Path, bytecode: Path, handler: str
+) -> None:
     folder = built / FOLDERS[HANDLERS.index(handler)]
     for package in RUNTIME_PACKAGES:
         spec = importlib.util.find_spec(package)
@@ -84,7 +86,8 @@ def test_a_handler_needs_its_own_folder_and_boto3_only(plane: ControlPlane, buil
     python = plane.instance.root / ".tools" / "ministack" / "bin" / "python"
 
     # -I and -S: nothing of this environment, of site-packages or of the checkout can be imported.
-    ran = subprocess.run([python, "-I", "-S", "-B", "-c", program], capture_output=True, text=True, check=False)  # noqa: S603
+    alone = [str(python), "-I", "-S", "-X", f"pycache_prefix={bytecode}", "-c", program]
+    ran = subprocess.run(alone, capture_output=True, text=True, check=False)  # noqa: S603
 
     assert ran.returncode == 0, ran.stderr
 

@@ -131,7 +131,7 @@ def test_versions_of_others_are_not_shown_and_shared_ones_are_told(shop: Shop) -
     shop.call("api", "qa")
     done = shop.run("logs")
 
-    assert told == "Stage qa serves the same version of api, worker: its lines are in the same streams, and shown too.\n"
+    assert told == "qa served the same versions of api, worker then: its lines are here too.\n"
     assert ("theirs" in done.stdout, done.stderr) == (False, "")
 
 

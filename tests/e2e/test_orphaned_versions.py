@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 
-from stagekeeper.embedded import deploy
-
 from .answers import Answers
 from .conftest import ROOT, NewService
 from .plane import ControlPlane, unique
@@ -299,13 +297,13 @@ MakeBroken = Callable[[str], str]
 
 
 @pytest.fixture
-def without(plane: ControlPlane) -> Iterator[MakeBroken]:
+def without(plane: ControlPlane, built: Path) -> Iterator[MakeBroken]:
     """Makes the deployed function once more, from the zip that was built for it, with one thing missing."""
     lambda_, made = plane.client("lambda"), list[str]()
     deployed = plane.resource("OrphanedVersionsFunction")
 
     def make(missing: str) -> str:
-        folder = plane.instance.folder / "build" / deploy.STACK / "OrphanedVersionsFunction"
+        folder = built / "OrphanedVersionsFunction"
         known = lambda_.get_function_configuration(FunctionName=deployed)
         place = plane.upload(zip_without(folder, missing))
         made.append(unique("broken"))

@@ -225,7 +225,7 @@ def test_what_died_is_whole_again_within_a_minute_and_the_next_deploy_succeeds(d
         assert (len(ledger), service.says(stage)) == (1, dict.fromkeys(TWENTY, "one"))
     else:
         assert (status, record["end"]["error"]) == ("compensated", "Compensated")
-        assert f"{death.operation_id} ended as ABORTED" in record["end"]["cause"]["message"]
+        assert f"Somebody stopped its execution {death.operation_id} (ABORTED)" in record["end"]["cause"]["message"]
         assert (len(ledger), aliases(service, stage)) == ((0, {}) if old is None else (1, dict.fromkeys(TWENTY, old)))
         assert service.says(stage) == ({} if old is None else dict.fromkeys(TWENTY, "one"))
         recorded = (service.record(stage) or {"functions": {}})["functions"].values()

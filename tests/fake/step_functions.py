@@ -180,9 +180,9 @@ class FakeStepFunctions:
     def fail(self, name: str, error: str, cause: str) -> None:
         self._end(name, "FAILED", error=error, cause=cause)
 
-    def stop(self, name: str) -> None:
+    def stop(self, name: str, cause: str | None = None) -> None:
         """Somebody called StopExecution. The function that its task called goes on, which is the test's to do."""
-        self._end(name, "ABORTED")
+        self._end(name, "ABORTED", **({} if cause is None else {"cause": cause}))
 
     def time_out(self, name: str) -> None:
         """The machine's own TimeoutSeconds passed. As with `stop`, a function goes on."""
@@ -225,8 +225,7 @@ def _described(execution: Execution, machine_arn: str) -> Answer:
         told["stopDate"] = execution.stopped_at
     if execution.output is not None:
         told |= {"output": execution.output, "outputDetails": {"included": True}}
-    if execution.error is not None:
-        told |= {"error": execution.error, "cause": execution.cause}
+    told |= {name: said for name, said in (("error", execution.error), ("cause", execution.cause)) if said is not None}
     if execution.status in ("RUNNING", "SUCCEEDED"):
         reason = f"Execution is {execution.status} and cannot be redriven"
         return told | {"redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}

@@ -326,7 +326,7 @@ _simple = (
     | st.builds(lacks, _names)
     | st.builds(has_entry, _names, st.sampled_from("ab"))
     | st.builds(
-        lambda name, value: Condition("attribute_not_exists(pk) OR #c = :c", {"#c": name}, {":c": value}), _names, _values
+        lambda name, value: Condition("attribute_not_exists(pk) OR #c = :c", {"#c": name}, {":c": value}), _names, _compared
     )
 )
 _conditions = _simple | st.builds(lambda one, other: one & other, _simple, _simple)
@@ -379,7 +379,8 @@ def played(client: Any, history: list[list[Any]]) -> tuple[list[object], list[di
     return became, everything, read
 
 
-@settings(max_examples=50)
+# The same ones each time: what moto gets wrong beside is no news.
+@settings(max_examples=100, derandomize=True)
 @given(st.lists(_transactions, min_size=1, max_size=6))
 def test_whatever_the_product_writes_comes_to_what_it_comes_to_on_moto(of_moto: Any, history: list[list[Any]]) -> None:
     assert played(FakeDynamoDB(REGION).plain_client(), history) == played(of_moto, history)

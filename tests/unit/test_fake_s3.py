@@ -16,7 +16,6 @@ BUCKET = "compared"
 REGION = "eu-central-1"
 ONE, TWO = {"Bucket": BUCKET, "Key": "code/one.zip"}, {"Bucket": BUCKET, "Key": "code/two.zip"}
 ABSENT = {"Bucket": BUCKET, "Key": "absent"}
-OF_ONE = '"f97c5d29941bfb1b2fdab0874906ab82"'
 
 Ask = Callable[[Any], Any]
 
@@ -35,10 +34,16 @@ def older_version(client: Any) -> Any:
     return answer
 
 
+def replaced(client: Any) -> Any:
+    seen = client.head_object(**ONE)["ETag"]
+    client.put_object(**ONE, Body=b"another")
+    return client.get_object(**ONE, IfMatch=seen)
+
+
 CASES: dict[str, Ask] = {
     "an object": lambda client: client.get_object(**ONE),
     "an object as it was seen": lambda client: client.get_object(**ONE, IfMatch=client.head_object(**ONE)["ETag"]),
-    "an object that was replaced": lambda client: client.get_object(**ONE, IfMatch=OF_ONE),
+    "an object that was replaced": replaced,
     "no object": lambda client: client.get_object(**ABSENT),
     "no bucket": lambda client: client.get_object(Bucket="nowhere", Key="one"),
     "what an object is": lambda client: client.head_object(**ONE),

@@ -17,6 +17,10 @@ from stagekeeper.domain.recovery import Liveness, Over, Running
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
+    from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
+
+#: How much (characters) of somebody's reason to stop an execution is told.
+MAX_WHY = 200
 
 
 def step_functions_client() -> SFNClient:
@@ -36,7 +40,7 @@ class Executions:
     def liveness(self, name: str) -> Liveness:
         arn = f"{self._machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
         try:
-            status = self._client().describe_execution(executionArn=arn)["status"]
+            found = self._client().describe_execution(executionArn=arn)
         except ClientError as error:
             if error_code(error) == "ExecutionDoesNotExist":
                 return Over(None)
@@ -44,7 +48,7 @@ class Executions:
         except BotoCoreError as error:
             return Unreadable(f"execution {name}", translated(f"describing execution {name}", error).why)
         # One that waits for its redrive has ended as far as anybody waiting for it is concerned.
-        return Running() if status == "RUNNING" else Over(status)
+        return Running() if found["status"] == "RUNNING" else Over(found["status"], _why_stopped(found))
 
     def start(self, name: str, request: Mapping[str, Any]) -> None:
         """Start an execution; one of this name that was started before stays the only one. Raises CallFailed."""
@@ -57,3 +61,13 @@ class Executions:
                 raise translated(f"starting execution {name}", error) from error
         except BotoCoreError as error:
             raise translated(f"starting execution {name}", error) from error
+
+
+def _why_stopped(found: DescribeExecutionOutputTypeDef) -> str | None:
+    """What whoever stopped it gave StopExecution as its error and cause: anybody's text, for people to read on one line. Of one
+    that failed or ran out of time they are the states' own, and not meant for people."""
+    if found["status"] != "ABORTED":
+        return None
+    text = ": ".join(part for part in (found.get("error"), found.get("cause")) if part)
+    told = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return (told if len(told) <= MAX_WHY else told[: MAX_WHY - 1] + "\N{HORIZONTAL ELLIPSIS}") or None

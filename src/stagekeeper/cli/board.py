@@ -15,8 +15,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from stagekeeper.aws.clock import iso
-from stagekeeper.cli.paper import lay, local
-from stagekeeper.domain.lock import Entry
+from stagekeeper.cli.paper import clean, lay, local
+from stagekeeper.domain.lock import COLLECT, PUBLISH, Entry
 from stagekeeper.domain.model import FunctionArn, LogicalName, ServiceName, Stage
 
 if TYPE_CHECKING:
@@ -127,7 +127,8 @@ def render(board: Board, width: int | None = None) -> Group:
     if not board.stages:
         return Group(Text(f"Service {board.service} has no stages."), *(Text(line) for line in board.at_work()))
     rows = board.rows()
-    titles = ["serves", "way back", *(["state"] if any(_state(stage) for stage in board.stages) else [])]
+    told = {"state": any(map(_state, board.stages)), "about": any(stage.settings.description for stage in board.stages)}
+    titles = ["serves", "way back", *(title for title, is_there in told.items() if is_there)]
     heading = _Column.of(Text(f"service {board.service}"), [Text(text) for text in [*(name for name, _ in rows), *titles]])
     columns = [_column(board, stage, rows, titles) for stage in board.stages]
     tables = [_table(part, len(rows), width is not None) for part in _parts(heading, columns, width)]
@@ -160,6 +161,7 @@ def _column(board: Board, stage: Stage, rows: Sequence[tuple[LogicalName, Functi
         "serves": Text("-" if stage.release is None else f"r{stage.release}", style="bold"),
         "way back": Text(" ".join([*shown, *more]) or "-"),
         "state": Text(_state(stage) or "-", style="bold red" if stage.mixed else ""),
+        "about": Text(clean(stage.settings.description) or "-"),
     }
     cells = [Text(board.cell(stage, arn), style=_style(board, stage, arn)) for _name, arn in rows]
     title = Text(stage.name, style="bold red" if stage.mixed else "bold")
@@ -216,4 +218,13 @@ def _table(columns: Sequence[_Column], functions: int, fitted: bool) -> RichTabl
 
 
 def _line(entry: Entry, does: str) -> str:
-    return f"{entry.operation} {entry.operation_id} {does} {', '.join(sorted(entry.slots))} since {local(entry.since)}"
+    return f"{entry.operation} {entry.operation_id} {does} {places(entry)} since {local(entry.since)}"
+
+
+def places(entry: Entry) -> str:
+    """What of a service somebody holds or waits for, in words: ``stage dev and publishing``, ``the whole service``."""
+    words = [_PLACES.get(slot, slot.replace("stage:", "stage ", 1)) for slot in sorted(entry.slots, reverse=True)]
+    return " and ".join(words)
+
+
+_PLACES = {PUBLISH: "publishing", COLLECT: "the whole service"}

@@ -33,7 +33,7 @@ class Row:
 
 
 def rows(changes: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """A row for each function: making a version and moving the alias onto it is one thing for whoever reads it."""
+    """A row for each function, by name: making a version and moving the alias onto it is one thing for whoever reads it."""
     moves = {change["function"]: change for change in changes if change["action"] in _ALIAS}
     contents = {change["function"] for change in changes if change["action"] in _CONTENT}
     found = []
@@ -45,7 +45,7 @@ def rows(changes: Sequence[Mapping[str, Any]]) -> list[Row]:
             found.append(Row(function, (action, move["action"]), move["before"], after, change["reason"]))
         elif not (action in _ALIAS and function in contents):
             found.append(Row(function, (action,), change["before"], change["after"], change["reason"]))
-    return found
+    return sorted(found, key=lambda row: row.function)
 
 
 def changes_table(changes: Sequence[Mapping[str, Any]], arrow: str, *, planned: bool) -> Table:

@@ -147,17 +147,21 @@ def look(
     proposed = found is not None and _proposes(found, environ)
     commit = _git(folder, environ, "rev-parse", "--verify", "--quiet", "HEAD")
     return Checkout(
-        branch=branch_of_ref(named) if named else _branch(found, folder, environ),
+        branch=branch_of_ref(named) if named else _branch(found, folder, environ, in_ci),
         commit=commit or (environ.get(found.commit) if found else None) or None,
         user=user_option or environ.get("STAGEKEEPER_USER") or _user(found, environ, in_ci, login),
         run_url=None if found is None else _filled(found.run_url, environ),
         ci=in_ci,
         dirty=bool(_git(folder, environ, "status", "--porcelain")),
-        pull_request=proposed and not named,
+        # Only who says so on the command line means it: a variable may stand for every build of a CI.
+        pull_request=proposed and branch_option is None,
     )
 
 
-def _branch(ci: _Ci | None, folder: Path, environ: Mapping[str, str]) -> str | None:
+def _branch(ci: _Ci | None, folder: Path, environ: Mapping[str, str], in_ci: bool) -> str | None:
+    if ci is None and in_ci:
+        # What is checked out there may be a pull request's merge into its target, with nothing that tells.
+        return None
     if ci is None:
         return branch_of_ref(_git(folder, environ, "symbolic-ref", "--short", "--quiet", "HEAD"))
     if ci.tag and environ.get(ci.tag):

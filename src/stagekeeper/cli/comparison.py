@@ -199,7 +199,7 @@ def _history(diff: Diff) -> list[str]:
     match diff.commits:
         case Between(only_a=only_a, only_b=only_b):
             if not (only_a.count or only_b.count):
-                return ["", f"Both are from commit {_commit(diff.a)}."]
+                return ["", f"Both are from commit {_commit(diff.a)}."] if _commit(diff.a) == _commit(diff.b) else _from(diff)
             return [*_listed(diff.a, only_a), *_listed(diff.b, only_b)]
         case NotHere():
             return [*_from(diff), "This checkout does not have both; `git fetch` may bring what is missing."]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stagekeeper.cli.endings import CommandFailed, Exit
+from stagekeeper.cli.endings import CommandFailed, Exit, misuse
 from stagekeeper.embedded import instance
 from stagekeeper.embedded.server import IDENTITY_PATH, LOOPBACK
 
@@ -21,6 +21,18 @@ USUAL_ENDPOINT = f"http://{LOOPBACK}:4566"
 
 #: Access key and secret key of the embedded AWS's root.
 EMBEDDED_KEY = "test"
+
+#: What botocore looks at before, or beside, the profile of AWS_PROFILE.
+_OTHER_CREDENTIALS = (
+    "AWS_DEFAULT_PROFILE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+)
 
 #: What the control plane would say, if it knew of embedded AWSs.
 _REFUSED = "InvalidRequest"
@@ -55,8 +67,10 @@ def change_for(wanted: Wanted, environ: Mapping[str, str], root: Path | None, us
     if wanted.profile is not None:
         change["AWS_PROFILE"] = wanted.profile
         # A profile that is asked for by name comes before keys in variables, as in the AWS CLI.
-        change |= dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"))
+        change |= dict.fromkeys(_OTHER_CREDENTIALS)
     if wanted.endpoint_url is not None:
+        if urllib.parse.urlsplit(wanted.endpoint_url).scheme not in ("http", "https"):
+            raise misuse(f"--endpoint-url takes an address that begins with http:// or https://, not {wanted.endpoint_url!r}.")
         change["AWS_ENDPOINT_URL"] = wanted.endpoint_url
         change |= _without_endpoints(environ)
     # botocore itself reads AWS_DEFAULT_REGION only.
@@ -74,7 +88,9 @@ def _embedded(wanted: Wanted, environ: Mapping[str, str], root: Path | None, usu
             code=_REFUSED,
             exit_code=Exit.REFUSED,
         )
+    running = [] if root is None else instance.running(root)
     endpoint = wanted.endpoint_url or environ.get("AWS_ENDPOINT_URL")
+    # A Region in variables is the account's that the person works with otherwise; here the control plane is in one only.
     if endpoint is not None:
         if not is_embedded(endpoint):
             raise CommandFailed(
@@ -83,9 +99,9 @@ def _embedded(wanted: Wanted, environ: Mapping[str, str], root: Path | None, usu
                 code=_REFUSED,
                 exit_code=Exit.REFUSED,
             )
-        region = wanted.region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or instance.REGION
-        return _keys(endpoint, region, environ)
-    found = [] if root is None else [each for each in instance.running(root) if each.users]
+        at_it = next((each.region for each in running if each.endpoint == endpoint.rstrip("/")), instance.REGION)
+        return _keys(endpoint, wanted.region or at_it, environ)
+    found = [each for each in running if each.users]
     if not found and is_embedded(usual):
         return _keys(usual, wanted.region or instance.REGION, environ)
     if not found:
@@ -100,16 +116,23 @@ def _embedded(wanted: Wanted, environ: Mapping[str, str], root: Path | None, usu
 
 def _keys(endpoint: str, region: str, environ: Mapping[str, str]) -> Change:
     return {
+        **dict.fromkeys(_OTHER_CREDENTIALS),
+        "AWS_PROFILE": None,
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": EMBEDDED_KEY,
         "AWS_SECRET_ACCESS_KEY": EMBEDDED_KEY,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        "AWS_SESSION_TOKEN": None,
-        "AWS_PROFILE": None,
-        "AWS_DEFAULT_PROFILE": None,
+        **_past_the_proxy(environ),
         **_without_endpoints(environ),
     }
+
+
+def _past_the_proxy(environ: Mapping[str, str]) -> Change:
+    """A proxy of the environment neither reaches this machine's loopback nor should see what goes there."""
+    known = environ.get("no_proxy") or environ.get("NO_PROXY")
+    spared = LOOPBACK if known is None else f"{known},{LOOPBACK}"
+    return {"NO_PROXY": spared, "no_proxy": spared}
 
 
 def _without_endpoints(environ: Mapping[str, str]) -> Change:

@@ -13,8 +13,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from stagekeeper.aws.errors import CallFailed
 from stagekeeper.cli import operating, requests
-from stagekeeper.cli.endings import Exit
+from stagekeeper.cli.endings import CommandFailed, Exit, failure_of, misuse
 from stagekeeper.cli.options import How, StageAsk
 from stagekeeper.cli.paper import clean, lay
 from stagekeeper.cli.session import Session
@@ -26,7 +27,7 @@ def teardown(session: Session, how: How, service: str | None, ref: str, user: st
     """Tear down what follows the branch. Raises typer.Exit with the exit code of the first that did not succeed."""
     branch = branch_of_ref(ref)
     if branch is None:
-        raise requests.misuse("--deleted-branch takes the name of a branch.")
+        raise misuse("--deleted-branch takes the name of a branch.")
     name = session.service(service)
     at = operating.at_service(session, how, name, StageAsk(user=user))
     stages = {stage.name: stage for stage in session.store.stages(name)}
@@ -68,13 +69,23 @@ class _Gathering(Session):
             super().show(answer, view)
 
     def code_of(self, how: How, request: requests.Request) -> int:
-        """The exit code that the operation ends with; whoever leaves it leaves the others as well."""
+        """The exit code that the operation ends with; whoever leaves it leaves the others as well.
+
+        One that cannot even be started has an answer like the others: what became of those before it must not be lost.
+        """
         try:
             operating.run(self, how, request)
         except typer.Exit as ended:
             if ended.exit_code == Exit.DETACHED:
                 raise
             return ended.exit_code
+        except (CallFailed, CommandFailed) as error:
+            failure = failure_of(error)
+            if failure is None:
+                raise
+            self.note(str(failure))
+            self.answer = failure.as_json()
+            return int(failure.exit_code)
         return int(Exit.DONE)
 
 
@@ -86,13 +97,15 @@ def _verdicts(session: Session, service: ServiceName, branch: str, stages: Seque
 
 
 def _seen(session: Session, service: ServiceName, stage: Stage) -> StageSeen:
-    last = next(iter(session.store.history(service, stage.name, 1)), None)
+    movements = operating.of_this_life(session.store.history(service, stage.name, operating.MOVEMENTS))
+    last = movements[0] if movements else None
     return StageSeen(
         stage.name,
         protected=stage.settings.protected,
         observed=stage.observed is not None,
         last_branch=None if last is None else last.provenance.branch,
         last_actor=None if last is None else last.provenance.actor,
+        maker=operating.maker_of(movements),
     )
 
 

@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from stagekeeper.cli import operating, requests
-from stagekeeper.cli.endings import CommandFailed
+from stagekeeper.cli.endings import CommandFailed, misuse
+from stagekeeper.cli.live import Beside
 from stagekeeper.cli.operating import At
 from stagekeeper.cli.options import How, StageAsk
 from stagekeeper.cli.project import NAME, Project, ProjectFunction
@@ -58,7 +59,7 @@ class TemplateSource:
     build: tuple[str, ...] = ()
 
     def package(self, service: str, bucket: str, scratch: Path) -> Packaged:
-        return package_template(self.template, service=service, bucket=bucket, scratch=scratch)
+        return package_template(self.template, service=service, bucket=bucket, scratch=scratch, built=bool(self.build))
 
     def content(self, place: Mapping[str, str], parameters: Mapping[str, str], allow_shared: Sequence[str]) -> Content:
         return Content(template=place, parameters=parameters, allow_shared=allow_shared)
@@ -73,7 +74,9 @@ class FunctionsSource:
     build: tuple[str, ...] = ()
 
     def package(self, service: str, bucket: str, scratch: Path) -> Packaged:
-        return package_functions(self.functions, self.folder, service=service, bucket=bucket, scratch=scratch)
+        return package_functions(
+            self.functions, self.folder, service=service, bucket=bucket, scratch=scratch, built=bool(self.build)
+        )
 
     def content(self, place: Mapping[str, str], parameters: Mapping[str, str], allow_shared: Sequence[str]) -> Content:
         return Content(functions=place, parameters=parameters, allow_shared=allow_shared)
@@ -100,7 +103,27 @@ def deploy(session: Session, how: How, ask: StageAsk, asked: Asked) -> None:
         document = packaged.document.source.path.read_bytes()
         operating.check(request, document)
         _upload(session, packaged)
-    operating.run(session, how, request, document)
+    operating.run(session, how, request, document, Beside(_outputs(session, how, asked, at, source), _files(source, packaged)))
+
+
+def _files(source: Source, packaged: Packaged) -> dict[str, str]:
+    """The template here by its address: refusals name the address, and people mend the file."""
+    if not isinstance(source, TemplateSource):
+        return {}
+    place = packaged.place
+    return {f"s3://{place['s3_bucket']}/{place['s3_key']}": _from_here(source.template)}
+
+
+def _from_here(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _outputs(session: Session, how: How, asked: Asked, at: At, source: Source) -> str | None:
+    """Where the addresses are that a template made."""
+    if how.dry_run or at.head.stage is None or not isinstance(source, TemplateSource):
+        return None
+    service = () if asked.service is None else ("--service", asked.service)
+    return f"Outputs: {session.again('outputs', '--stage', at.stage, *service)}"
 
 
 #: Stands in the request until it is known where things lie.
@@ -123,7 +146,7 @@ def source_of(project: Project | None, asked: Asked) -> Source:
     """What is to be deployed: what was named, else the project's. Raises CommandFailed where nothing is."""
     if asked.template is not None:
         if asked.functions:
-            raise requests.misuse("--function and --template do not go together: a template is the whole service.")
+            raise misuse("--function and --template do not go together: a template is the whole service.")
         template = asked.template.absolute()
         return TemplateSource(template.parent, template)
     if project is None:
@@ -135,7 +158,7 @@ def source_of(project: Project | None, asked: Asked) -> Source:
     command = project.build if asked.build else ()
     if project.built_template is not None:
         if asked.functions:
-            raise requests.misuse(f"--function goes with functions; {project.path} has a template, which is the whole service.")
+            raise misuse(f"--function goes with functions; {project.path} has a template, which is the whole service.")
         return TemplateSource(project.folder, project.built_template, command)
     functions = _chosen(project, project.functions or {}, asked.functions)
     return FunctionsSource(project.folder, {name: _wish(each) for name, each in functions.items()}, command)
@@ -146,7 +169,7 @@ def _chosen(
 ) -> Mapping[LogicalName, ProjectFunction]:
     unknown = [name for name in named if name not in functions]
     if unknown:
-        raise requests.misuse(f"{project.path} has no function {unknown[0]}. It has {', '.join(functions)}.")
+        raise misuse(f"{project.path} has no function {unknown[0]}. It has {', '.join(functions)}.")
     return {name: each for name, each in functions.items() if not named or name in named}
 
 
@@ -203,13 +226,13 @@ def _upload(session: Session, packaged: Packaged) -> None:
     with _bar(session, total_work(packaged.artifacts)) as advance:
         uploaded = upload(upload_client(), packaged.bucket, packaged.artifacts, advance)
     if not uploaded.sent:
-        session.note(f"Nothing to upload: {_files(len(uploaded.there))} there already.")
+        session.note(f"Nothing to upload: {_counted(len(uploaded.there))} there already.")
         return
-    there = f", {_files(len(uploaded.there))} there already" if uploaded.there else ""
-    session.note(f"Uploaded {_files(len(uploaded.sent))} ({_size(uploaded.size)}){there}.")
+    there = f", {_counted(len(uploaded.there))} there already" if uploaded.there else ""
+    session.note(f"Uploaded {_counted(len(uploaded.sent))} ({_size(uploaded.size)}){there}.")
 
 
-def _files(count: int) -> str:
+def _counted(count: int) -> str:
     return "1 file" if count == 1 else f"{count} files"
 
 

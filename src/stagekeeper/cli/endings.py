@@ -45,6 +45,13 @@ def exit_of(code: str) -> Exit:
     return _EXITS.get(code, Exit.REFUSED)
 
 
+#: What a script sees with ``--json`` where the command line itself is wrong.
+USAGE = "Usage"
+
+#: typer's own errors of that kind; it gives only those below a name.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
 class CommandFailed(Exception):
     """A command came to nothing; ``str()`` of it is the sentence to show: what, to what, and what to do now.
 
@@ -59,39 +66,67 @@ class CommandFailed(Exception):
         self.blockers = tuple(blockers)
         self.exit_code = exit_code
 
+    def as_json(self) -> dict[str, object]:
+        return {"error": self.code, "message": str(self), "blockers": list(self.blockers)}
+
+
+def misuse(sentence: str, blockers: Sequence[str] = ()) -> CommandFailed:
+    """The command line itself is wrong: options that do not go together, or a value that can be none."""
+    return CommandFailed(sentence, code=USAGE, blockers=blockers, exit_code=Exit.USAGE)
+
+
+@contextmanager
+def usage_told(*, as_json: bool) -> Iterator[None]:
+    """Within, what typer says of a command line is a JSON object where one was asked for; else typer shows it by itself."""
+    try:
+        yield
+    except UsageError as error:
+        if not as_json:
+            raise
+        _tell(misuse(error.format_message()), as_json=True)  # type: ignore[attr-defined]  # of typer's UsageError
+        raise typer.Exit(int(Exit.USAGE)) from None
+
 
 @contextmanager
 def told(*, as_json: bool) -> Iterator[None]:
     """Within, what people can do something about becomes a sentence (or a JSON object) and an exit code; a defect stays one."""
     try:
         yield
-    except CommandFailed as failure:
-        _tell(failure, as_json=as_json)
-        raise typer.Exit(int(failure.exit_code)) from None
     except KeyboardInterrupt:
         # Whoever has started an operation by then says so, and never lets this through.
         _tell(CommandFailed("Interrupted; nothing was started.", code="Interrupted"), as_json=as_json)
         raise typer.Exit(int(Exit.DETACHED)) from None
+    except UsageError:
+        raise  # which whoever runs the commands shows
     except Exception as error:
-        sentence = _sentence_of(error)
-        if sentence is None:
+        failure = failure_of(error)
+        if failure is None:
             raise
-        _tell(CommandFailed(sentence), as_json=as_json)
-        raise typer.Exit(int(Exit.FAILED)) from None
+        _tell(failure, as_json=as_json)
+        raise typer.Exit(int(failure.exit_code)) from None
+
+
+def failure_of(error: Exception) -> CommandFailed | None:
+    """What people are told of an error; None for a defect of ours."""
+    if isinstance(error, CommandFailed):
+        return error
+    sentence = _sentence_of(error)
+    return None if sentence is None else CommandFailed(sentence)
 
 
 def _tell(failure: CommandFailed, *, as_json: bool) -> None:
     if as_json:
-        said = {"error": failure.code, "message": str(failure), "blockers": list(failure.blockers)}
-        sys.stdout.write(json.dumps(said, indent=2) + "\n")
+        sys.stdout.write(json.dumps(failure.as_json(), indent=2) + "\n")
         return
     from rich.console import Console
 
+    from stagekeeper.cli.paper import harmless
+
     errors = Console(stderr=True)
-    errors.print(str(failure), style="red", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
+    errors.print(harmless(str(failure)), style="red", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
     # A few are in the sentence already.
     for blocker in (each for each in failure.blockers if each not in str(failure)):
-        errors.print(f"  {blocker}", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
+        errors.print(f"  {harmless(blocker)}", highlight=False, markup=False, soft_wrap=not errors.is_terminal)
 
 
 def _sentence_of(error: Exception) -> str | None:
@@ -111,5 +146,10 @@ def _sentence_of(error: Exception) -> str | None:
             return f"The record could not be read: {error}. Update the command line to the version of the control plane."
         case EmbeddedError() | PackagingFailed():
             return str(error)
+        case RuntimeError() if "credentials are still expired" in str(error):
+            # botocore has no exception of its own for credentials whose process or variables give expired ones.
+            return "The AWS credentials have expired. Get new ones and try again."
+        case OSError() if not isinstance(error, BrokenPipeError):
+            return f"{error.filename or 'The system'}: {error.strerror or error}."
         case _:
             return None

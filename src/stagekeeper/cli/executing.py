@@ -15,7 +15,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from stagekeeper.aws.errors import error_code, translated
+from stagekeeper.aws.errors import Unanswered, error_code, translated
 from stagekeeper.aws.executions import step_functions_client
 from stagekeeper.aws.lazily import Lazily
 from stagekeeper.cli.endings import CommandFailed, Exit
@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What DescribeExecution says; ``ended`` is None while it runs."""
+    """What DescribeExecution says; ``ended`` is None while it runs. ``stopped_at`` is when it ended (epoch seconds)."""
 
     status: str
     request: Mapping[str, Any] = field(repr=False)
     ended: Ended | None = None
+    stopped_at: float | None = field(default=None, compare=False)
 
 
 class Executions:
@@ -82,7 +83,9 @@ class Executions:
             raise translated(f"looking at execution {name}", error) from error
         except BotoCoreError as error:
             raise translated(f"looking at execution {name}", error) from error
-        return Execution(answer["status"], _read(answer.get("input")), _ended(name, answer))
+        stopped = answer.get("stopDate")
+        at = None if stopped is None else stopped.timestamp()
+        return Execution(answer["status"], _read(answer.get("input")), _ended(name, answer), at)
 
 
 def _ended(name: str, answer: Mapping[str, Any]) -> Ended | None:
@@ -96,7 +99,7 @@ def _ended(name: str, answer: Mapping[str, Any]) -> Ended | None:
             said = {"message": answer.get("cause", "No cause was given."), "blockers": [], "operation_id": name, "warnings": []}
             return Failed(answer.get("error", "Unknown"), _read(answer.get("cause")) or said)
         case status:
-            return Lost(status)
+            return Lost(status, why=answer.get("cause"))
 
 
 def _read(text: str | None) -> Mapping[str, Any]:
@@ -117,18 +120,21 @@ def executions_of(session: Session) -> Executions:
     return Executions(session.plane, step_functions_client, lambda: boto3.client("stepfunctions", config=quick_config()))
 
 
-def start(session: Session, operation_id: str, request: Mapping[str, Any]) -> None:
-    """Start an operation. The same name and input again is the same operation, also when it ended long ago.
+def begin(executions: Executions, operation_id: str, request: Mapping[str, Any]) -> Execution | None:
+    """Start an operation; the execution if it had ended before. The same name and input again is the same operation.
 
-    Raises CommandFailed where the name stands for another request.
+    Raises CommandFailed where the name stands for another request, and CallFailed: Unanswered if it may have begun.
     """
-    begin(executions_of(session), operation_id, request)
-
-
-def begin(executions: Executions, operation_id: str, request: Mapping[str, Any]) -> bool:
-    """See ``start``. False if it had ended before."""
-    if executions.start(operation_id, request):
-        return True
+    try:
+        fresh = executions.start(operation_id, request)
+    except Unanswered:
+        # It may have begun. Whoever tried again under another name could do it twice.
+        found = executions.look(operation_id, patiently=True)
+        if found is None:
+            raise
+        fresh = found.ended is None and found.request == request
+    if fresh:
+        return None
     known = executions.look(operation_id, patiently=True)
     if known is None or known.request != request:
         raise CommandFailed(
@@ -138,7 +144,17 @@ def begin(executions: Executions, operation_id: str, request: Mapping[str, Any])
             blockers=[operation_id],
             exit_code=Exit.REFUSED,
         )
-    return False
+    return known
+
+
+def unknown(operation_id: str, advice: str = "") -> CommandFailed:
+    """Nothing is on record under that name, and no execution has it."""
+    return CommandFailed(
+        f"There is no operation {operation_id}{advice}.",
+        code=Code.INVALID_REQUEST.value,
+        blockers=[operation_id],
+        exit_code=Exit.REFUSED,
+    )
 
 
 def subject_of(operation_id: str, request: Mapping[str, Any]) -> Subject:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from stagekeeper.aws.clock import epoch
@@ -82,11 +84,46 @@ def show(history: History, console: Console) -> None:
 def render(history: History, width: int | None = None) -> RenderableType:
     if not history.movements:
         return Text(f"Nothing has moved on service {history.service} yet.")
-    told = table("when", "stage", "what", "who and why")
-    for movement in history.movements:
-        told.add_row(local(epoch(movement.at)), Text(movement.stage, style="bold"), _what(movement, width), _who(movement, width))
+    told = [_table(history.movements)] if width is None else [*_blocks(history.movements, width)]
     older = [Text(f"There are older ones: --limit {2 * len(history.movements)} shows more.", style="dim")] if history.more else []
-    return Group(told, *older)
+    return Group(*told, *older)
+
+
+_TITLES = ("when", "stage", "what", "who and why")
+
+
+def _table(movements: Sequence[Movement]) -> Table:
+    """A line for each movement."""
+    told = table(*_TITLES)
+    for each in movements:
+        who = lines(_who(each, None), each.operation_id, width=None)
+        told.add_row(local(epoch(each.at)), each.stage, _what(each, None), who)
+    return told
+
+
+def _blocks(movements: Sequence[Movement], width: int) -> Iterator[RenderableType]:
+    """In a terminal each has its operation's id on a line of its own, since that is there to be copied."""
+    whats = [_what(each, width) for each in movements]
+    widths = [
+        len("2026-01-05 09:00:00"),
+        min(max(len(title) for title in (_TITLES[1], *(each.stage for each in movements))), width // 4),
+        max(cell_len(line.plain) for what in whats for line in what.split()),
+    ]
+
+    def row(*cells: RenderableType) -> Table:
+        laid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+        for column in widths:
+            laid.add_column(width=column, overflow="fold")
+        laid.add_column(overflow="fold")
+        laid.add_row(*cells)
+        return laid
+
+    yield row(*(Text(title, style="bold") for title in _TITLES))
+    for each, what in zip(movements, whats, strict=True):
+        yield row(local(epoch(each.at)), Text(each.stage, style="bold"), what, _who(each, width))
+        yield Text(
+            f"  {each.operation_id}" if len(each.operation_id) + 2 <= width else each.operation_id, style="dim", overflow="fold"
+        )
 
 
 def _what(movement: Movement, width: int | None) -> Text:
@@ -101,7 +138,6 @@ def _who(movement: Movement, width: int | None) -> Text:
         origin(movement.provenance),
         Text(clean(reason), style="italic") if reason else None,
         popped,
-        Text(movement.operation_id, style="dim"),
         width=width,
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from stagekeeper.cli import project
-from stagekeeper.cli.endings import CommandFailed
+from stagekeeper.cli.endings import CommandFailed, misuse
 from stagekeeper.domain.branches import DEFAULT_RULES, PERSONAL
 from stagekeeper.domain.split_aliases import alias_problems
 from stagekeeper.domain.split_model import RESERVED, Problem, Source, Unsplittable
@@ -80,6 +80,18 @@ def propose(folder: Path) -> Proposal:
             *_refusals(template, source),
         ),
     )
+
+
+def checked_service(given: str) -> str:
+    """A service's name that somebody gave. Raises CommandFailed if no service can be called that."""
+    legal = _service_name(given)
+    if legal != given:
+        such = f", such as {legal}" if legal else ""
+        raise misuse(
+            f"--service: no service can be called {given!r}. A service's name begins with a letter and has at most 63 lower-case "
+            f"letters, digits and single hyphens between them{such}."
+        )
+    return given
 
 
 # samconfig.toml.

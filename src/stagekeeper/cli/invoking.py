@@ -15,7 +15,7 @@ from rich.console import Console
 
 from stagekeeper.aws.clock import Clock
 from stagekeeper.aws.errors import error_code, translated
-from stagekeeper.cli.endings import CommandFailed
+from stagekeeper.cli.endings import CommandFailed, misuse
 from stagekeeper.cli.paper import harmless
 from stagekeeper.domain.model import FunctionArn, LogicalName, StageName
 
@@ -77,13 +77,13 @@ def payload_of(text: str | None, file: str | None, stdin: BinaryIO) -> bytes:
             with open(file, "rb") as opened:
                 payload = opened.read()
         except OSError as error:
-            raise CommandFailed(f"The payload could not be read: {file}: {error.strerror or error}.") from None
+            raise misuse(f"The payload could not be read: {file}: {error.strerror or error}.") from None
     else:
         payload = b"{}"
     try:
         json.loads(payload)
     except ValueError as error:
-        raise CommandFailed(f"The payload is no JSON: {error}. A text is JSON only in double quotes.") from None
+        raise misuse(f"The payload is no JSON: {error}. A text is JSON only in double quotes.") from None
     return payload
 
 
@@ -152,24 +152,20 @@ def show(answer: Answer, console: Console) -> None:
         console.file.write(text if text.endswith("\n") else f"{text}\n")
 
 
-def verdict(call: Call, answer: Answer) -> str:
-    """What is told beside the payload."""
+def verdict(call: Call, answer: Answer, logs: str) -> str:
+    """What is told beside the payload. ``logs`` is the command line that shows the function's log."""
     if not call.waits:
-        return f"{call.function} of stage {call.stage} was called; nobody waits for its answer. {_logs(call)}"
+        return f"{call.function} of stage {call.stage} was called; nobody waits for its answer. Its log: `{logs}`"
     who = f"{call.function} of stage {call.stage}" + ("" if answer.version is None else f", version {answer.version},")
     if answer.function_error is None:
         return f"{who} answered in {answer.seconds:.2f} s."
     why = _reason(answer.payload)
-    return f"{who} failed after {answer.seconds:.2f} s ({answer.function_error}){why}. {_logs(call)}"
+    return f"{who} failed after {answer.seconds:.2f} s ({answer.function_error}){why}. Its log: `{logs}`"
 
 
 def tail_of(answer: Answer) -> str | None:
     """The end of the log for people; None where there is none."""
     return harmless(answer.log_tail).rstrip("\n") if answer.log_tail else None
-
-
-def _logs(call: Call) -> str:
-    return f"Its log: `stagekeeper logs --stage {call.stage} --function {call.function}`"
 
 
 def _reason(payload: bytes) -> str:

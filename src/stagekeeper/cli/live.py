@@ -6,13 +6,12 @@ Whoever is interrupted leaves the operation alone and is told how to come back. 
 from __future__ import annotations
 
 import json
-import shlex
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NoReturn, Protocol
 
@@ -23,12 +22,12 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from stagekeeper.aws.errors import CallFailed
+from stagekeeper.aws.errors import CallFailed, Unanswered
 from stagekeeper.cli import outcome
 from stagekeeper.cli.endings import CommandFailed, Exit
 from stagekeeper.cli.executing import begin, executions_of, subject_of
-from stagekeeper.cli.paper import clean
-from stagekeeper.cli.progress import Course, Mark, Shown, Subject, joined, span, started, steps, told, went_on
+from stagekeeper.cli.paper import clean, local
+from stagekeeper.cli.progress import Course, Lost, Mark, Shown, Subject, joined, span, started, steps, told, went_on
 from stagekeeper.cli.session import Session
 from stagekeeper.cli.watching import watch
 from stagekeeper.cli.words import spoken
@@ -40,17 +39,35 @@ GOES_ON = "Detached: the operation goes on"
 _DRAWN = 10
 
 
-def run(session: Session, operation_id: str, request: Mapping[str, Any], *, wait: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What only whoever began an operation knows. ``afterwards`` is told people if it went well; ``files`` are those of this
+    machine, by the addresses in S3 that were made of them."""
+
+    afterwards: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+_NOTHING = Beside()
+
+
+def run(session: Session, operation_id: str, request: Mapping[str, Any], *, wait: bool, beside: Beside = _NOTHING) -> None:
     """Start an operation and follow it to its end, or (not ``wait``) say how to come back to it.
 
     Raises typer.Exit with the exit code that says how it ended.
     """
     subject, executions = subject_of(operation_id, request), executions_of(session)
+    session.note(f"{session.place}:")
     with _interruptions_leave_it(session, operation_id, "Interrupted while it was being started: it may have begun") as leaving:
-        fresh = begin(executions, operation_id, request)
+        try:
+            earlier = begin(executions, operation_id, request)
+        except Unanswered as error:
+            raise _may_have_begun(session, operation_id, error) from error
         leaving.what = GOES_ON
+        if earlier is not None and earlier.stopped_at is not None and not isinstance(earlier.ended, Lost):
+            session.note(f"Done before, at {local(earlier.stopped_at)}:")
         if wait:
-            follow(session, subject, fresh=fresh)
+            follow(session, subject, fresh=earlier is None, beside=beside)
         session.show(_named(session, operation_id), lambda console: _started(session, subject, console))
 
 
@@ -61,7 +78,7 @@ def come_back(session: Session, operation_id: str) -> NoReturn:
     raise AssertionError("following ends in an exit")
 
 
-def follow(session: Session, subject: Subject, *, fresh: bool) -> NoReturn:
+def follow(session: Session, subject: Subject, *, fresh: bool, beside: Beside = _NOTHING) -> NoReturn:
     """Show an operation until it has ended, and then how. ``fresh``: it was started just now. Raises typer.Exit."""
     course = started(subject, time.time()) if fresh else joined(subject, time.time())
     view = _view(session)
@@ -72,21 +89,15 @@ def follow(session: Session, subject: Subject, *, fresh: bool) -> NoReturn:
                 if not (look.ended is not None and not view.begun and not fresh):
                     view.show(course)
     except CallFailed as error:
-        back = again(session, "follow", subject.operation_id)
+        back = session.again("follow", subject.operation_id)
         raise CommandFailed(f"{spoken(error)} The operation goes on all the same; come back to it with `{back}`.") from error
     ended = course.last.ended
     if ended is None:
         raise AssertionError("whoever watches an operation does so until it has ended")
-    raise typer.Exit(int(outcome.show(session, ended, course.subject)))
-
-
-def again(session: Session, *command: str) -> str:
-    """A command line that means the same account, Region, endpoint and stack as this one."""
-    asked = session.asked
-    options = {"--profile": asked.profile, "--region": asked.region, "--endpoint-url": asked.endpoint_url, "--stack": asked.stack}
-    options["--project"] = None if asked.project is None else str(asked.project)
-    words = [word for name, value in options.items() if value is not None for word in (name, value)]
-    return shlex.join(["stagekeeper", *command, *words, *(["--local"] if session.is_local else [])])
+    code = outcome.show(session, ended, course.subject, beside.files)
+    if beside.afterwards is not None and code is Exit.DONE:
+        session.note(beside.afterwards)
+    raise typer.Exit(int(code))
 
 
 def _named(session: Session, operation_id: str) -> dict[str, Any]:
@@ -95,7 +106,7 @@ def _named(session: Session, operation_id: str) -> dict[str, Any]:
 
 def _started(session: Session, subject: Subject, console: Console) -> None:
     console.print(f"Started {title(subject)}: operation {subject.operation_id}", highlight=False, markup=False, soft_wrap=True)
-    back = again(session, "follow", subject.operation_id)
+    back = session.again("follow", subject.operation_id)
     console.print(f"Follow it with: {back}", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -125,13 +136,21 @@ def _interruptions_leave_it(session: Session, operation_id: str, what: str) -> I
 
 
 def _say_how_to_come_back(session: Session, operation_id: str, what: str) -> None:
-    back, stop = again(session, "follow", operation_id), again(session, "stop", operation_id)
+    back, stop = session.again("follow", operation_id), session.again("stop", operation_id)
     sys.stdout.flush()
     if session.as_json:
         said = {"error": "Detached", "message": f"{what}. Come back with `{back}`.", "blockers": []}
         sys.stdout.write(json.dumps({**said, **_named(session, operation_id)}, indent=2) + "\n")
     else:
         sys.stderr.write(f"\n{what}.\n  to come back: {back}\n  to stop it:   {stop}\n")
+
+
+def _may_have_begun(session: Session, operation_id: str, error: Unanswered) -> CommandFailed:
+    back = session.again("follow", operation_id)
+    return CommandFailed(
+        f"{spoken(error)} The operation may have begun. Before anything is tried again, see whether it did: `{back}`.",
+        blockers=[operation_id],
+    )
 
 
 # Views.
@@ -275,8 +294,4 @@ def _detail(step: Shown) -> str:
 
 def title(subject: Subject) -> str:
     """What is done to what, as far as it is known."""
-    if subject.kind is None:
-        return "operation"
-    whose = "all services" if subject.service is None else str(subject.service)
-    dry = "plan of a " if subject.dry_run else ""
-    return f"{dry}{subject.kind} of {whose}" + ("" if subject.stage is None else f", stage {subject.stage}")
+    return "operation" if subject.kind is None else outcome.about(subject)

@@ -15,7 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from stagekeeper.cli.board import entry_as_json
+from stagekeeper.cli.board import entry_as_json, places
 from stagekeeper.cli.paper import clean, for_how_long, lay, lines, local
 from stagekeeper.domain.facts import Unreadable
 from stagekeeper.domain.lock import LEASE_SECONDS, Entry
@@ -174,8 +174,7 @@ def _told(named: Named, does: str, now: float, width: int | None) -> RenderableT
     gives_up = f", gives up {local(entry.gives_up_at)}" if does == "waits for" else ""
     since = f"since {local(entry.since)} ({for_how_long(now - entry.since)})"
     why = f": {clean(named.why)}" if named.why else ""
-    slots = ", ".join(sorted(entry.slots))
-    sentence = Text.assemble((entry.operation, "bold"), f" {does} {slots} {since}{gives_up}")
+    sentence = Text.assemble((entry.operation, "bold"), f" {does} {places(entry)} {since}{gives_up}")
     stands = Text(f"{_STANDS[named.standing]}{why}", style=_STYLES.get(named.standing, ""))
     if width is None:
         return lines(sentence, entry.operation_id, stands, width=None)

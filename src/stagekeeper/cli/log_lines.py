@@ -18,6 +18,9 @@ from stagekeeper.domain.model import LogicalName, StageName
 #: One after the other over the functions by name. None that means something elsewhere: no red, no dim.
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta", "bright_green")
 
+#: A message that has less room (columns) beside its time, function and version stands below them.
+_NARROWEST = 30
+
 #: Lambda's own lines around each invocation.
 _PLATFORM = ("INIT_START ", "START RequestId: ", "END RequestId: ", "REPORT RequestId: ")
 
@@ -45,8 +48,15 @@ class Printer:
         text.append(moment.partition(" ")[2] if _local(line.at).date() == self._today else moment, style="dim")
         text.append(f" {line.function:<{self._width}} ", style=self._colours.get(line.function, ""))
         text.append(f"{line.version} ", style="dim")
-        text.append(message, style="dim" if message.startswith(_PLATFORM) else "")
-        # A terminal breaks lines where it ends; one that is broken here cannot be copied whole.
+        style, indent = "dim" if message.startswith(_PLATFORM) else "", text.cell_len
+        room = self._console.width - indent
+        if room < _NARROWEST:
+            indent, room = 0, self._console.width
+            text.append("\n")
+        for place, part in enumerate(Text(message, style=style).wrap(self._console, room, overflow="fold")):
+            text.append("\n" + " " * indent if place else "")
+            part.rstrip()
+            text.append_text(part)
         self._console.print(text, soft_wrap=True)
 
 

@@ -97,10 +97,16 @@ def remarks(record: StageRecord, found: Timeline) -> list[str]:
 
 
 def _shared(record: StageRecord, served: Sequence[Served]) -> list[str]:
-    return [
-        f"Stage {stage} serves the same version of {_listed(functions)}: its lines are in the same streams, and shown too."
-        for stage, functions in sorted(record.sharing(served).items())
-    ]
+    sharing = record.sharing(served)
+    if not sharing:
+        return []
+    functions = sorted({function for each in sharing.values() for function in each})
+    stages, versions = sorted(sharing), "version" if len(functions) == 1 else "versions"
+    whose = "its lines are" if len(stages) == 1 else "their lines are"
+    shown: list[str] = [*stages[:_SHOWN]]
+    shown += [f"{len(stages) - _SHOWN} more"] if len(stages) > _SHOWN else []
+    named = " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+    return [f"{named} served the same {versions} of {_listed(functions)} then: {whose} here too."]
 
 
 def _unknown(record: StageRecord, unknown: Unknown) -> str:

@@ -6,16 +6,17 @@ What a request looks like is requests.py's; how it is followed, live.py's. Must 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
 
 from stagekeeper.cli import requests
 from stagekeeper.cli.checkout import Checkout
 from stagekeeper.cli.chosen import chosen_stage, facts
 from stagekeeper.cli.commits import DIRTY
-from stagekeeper.cli.endings import CommandFailed, Exit
+from stagekeeper.cli.endings import CommandFailed, Exit, misuse
 from stagekeeper.cli.executing import executions_of
 from stagekeeper.cli.options import How, StageAsk
 from stagekeeper.cli.project import Project
@@ -23,13 +24,17 @@ from stagekeeper.cli.requests import Head, Origin, Request, Said
 from stagekeeper.cli.session import Session
 from stagekeeper.domain.branches import LOCAL, collision, is_shared, legal_name
 from stagekeeper.domain.facts import Absent, Unreadable
-from stagekeeper.domain.model import ServiceName, StageName
+from stagekeeper.domain.model import Movement, ServiceName, StageName
 from stagekeeper.domain.refusal import Refusal
 from stagekeeper.domain.request import DocumentRef
 from stagekeeper.handlers.request import parse
 
 #: A stage's latest movements that are looked through for another person of the same name.
-_MOVEMENTS = 100
+MOVEMENTS = 100
+
+
+if TYPE_CHECKING:
+    from stagekeeper.cli.live import Beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +136,22 @@ def _is_own(session: Session, stage: StageName, user: str | None) -> bool:
 
 def _refuse_collision(session: Session, service: ServiceName, stage: StageName, checkout: Checkout) -> None:
     """Two persons whose names give one stage are told, before the second moves what the first has there."""
-    actors: list[str] = []
-    for movement in session.store.history(service, stage, _MOVEMENTS):
-        if movement.to_release is None:
-            # Torn down: what was before is nobody's any more.
-            break
-        if movement.provenance.actor is not None:
-            actors.append(movement.provenance.actor)
-    told = collision(stage, checkout.user or "", actors)
+    movements = of_this_life(session.store.history(service, stage, MOVEMENTS))
+    actors = [movement.provenance.actor for movement in movements if movement.provenance.actor is not None]
+    told = collision(stage, checkout.user or "", actors, maker_of(movements))
     if told is not None:
         raise CommandFailed(told, code="InvalidRequest", exit_code=Exit.REFUSED)
+
+
+def of_this_life(movements: Sequence[Movement]) -> list[Movement]:
+    """Of a stage's movements, newest first, those since it was made: what was before a teardown is nobody's any more."""
+    return list(takewhile(lambda movement: movement.to_release is not None, movements))
+
+
+def maker_of(movements: Sequence[Movement]) -> str | None:
+    """Who made a stage, by its movements since then; None where they do not say, or do not reach back so far."""
+    first = movements[-1] if movements else None
+    return None if first is None or first.from_release is not None else first.provenance.actor
 
 
 def said(how: How) -> Said:
@@ -203,7 +214,10 @@ def check(request: Request, document: bytes = b"{}") -> None:
 
     parsed = parse(request, read)
     if isinstance(parsed, Refusal):
-        raise CommandFailed(parsed.message, code=parsed.code.value, blockers=parsed.blockers, exit_code=Exit.REFUSED)
+        if parsed.blockers and all(each.startswith("functions") for each in parsed.blockers):
+            # No option says anything of what is in there: the project file does.
+            raise CommandFailed(parsed.message, blockers=parsed.blockers)
+        raise misuse(parsed.message, parsed.blockers)
 
 
 def new_id(request: Request) -> str:
@@ -211,10 +225,10 @@ def new_id(request: Request) -> str:
     return requests.operation_id(request.get("service"), request.get("stage"), request["operation"], at, secrets.token_hex(2))
 
 
-def run(session: Session, how: How, request: Request, document: bytes = b"{}") -> None:
+def run(session: Session, how: How, request: Request, document: bytes = b"{}", beside: Beside | None = None) -> None:
     """Start the operation and follow it to its end, or say how to come back to it. Raises typer.Exit with its exit code."""
     from stagekeeper.cli import live
 
     check(request, document)
     operation_id = new_id(request) if how.operation_id is None else requests.checked_id(how.operation_id)
-    live.run(session, operation_id, request, wait=not how.no_wait)
+    live.run(session, operation_id, request, wait=not how.no_wait, beside=beside or live.Beside())

@@ -6,18 +6,24 @@ Imports nothing heavy: whoever asks for `--help` waits for this module.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from stagekeeper.cli import completion
-from stagekeeper.cli.endings import told
+from stagekeeper.cli.endings import misuse, told
 from stagekeeper.cli.session import Asked, Session
+from stagekeeper.domain.model import STAGE_NAME
 
 P = ParamSpec("P")
+
+# typer keeps its parameters' base class to itself.
+_Parameter = Any
 
 _WHERE = "Where"
 
@@ -30,7 +36,7 @@ ServiceOption = Annotated[
 FromBranch = Annotated[bool, typer.Option("--from-branch", help="The stage of the branch that is checked out, as where CI runs.")]
 Branch = Annotated[
     str | None,
-    typer.Option("--branch", metavar="BRANCH", envvar="STAGEKEEPER_BRANCH", help="Instead of the branch that is checked out."),
+    typer.Option("--branch", metavar="BRANCH", help="Instead of the branch that is checked out, or of STAGEKEEPER_BRANCH."),
 ]
 User = Annotated[
     str | None,
@@ -83,36 +89,87 @@ def _common(
 _COMMON = inspect.signature(_common, eval_str=True).parameters
 
 
+def _flags_take_no_value(params: list[_Parameter]) -> list[_Parameter]:
+    """typer's help says <bool> of a flag, as if it took one."""
+    for param in params:
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
+    return params
+
+
+class PlainCommand(TyperCommand):
+    """A command whose help shows flags as what they are."""
+
+    def get_params(self, ctx: Any) -> list[_Parameter]:
+        return _flags_take_no_value(super().get_params(ctx))
+
+
+class PlainGroup(TyperGroup):
+    """The same for what has commands below it."""
+
+    def get_params(self, ctx: Any) -> list[_Parameter]:
+        return _flags_take_no_value(super().get_params(ctx))
+
+
 def command(
-    app: typer.Typer, *examples: str, name: str | None = None, fixed: Mapping[str, Any] | None = None
+    app: typer.Typer,
+    *examples: str,
+    name: str | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    without: Collection[str] = (),
 ) -> Callable[[Callable[Concatenate[Session, P], None]], Callable[Concatenate[Session, P], None]]:
     """Register a function as a command. Its first parameter is the Session, its others are the command's own options.
 
     ``examples`` are whole command lines, shown below the help; a test runs each through the parser. ``fixed`` are parameters
-    of the function that are no options of this command.
+    of the function that are no options of this command, ``without`` what all commands take and this one has no use for.
     """
 
     def register(function: Callable[Concatenate[Session, P], None]) -> Callable[Concatenate[Session, P], None]:
         shown = "\n\n".join(["Examples:" if len(examples) > 1 else "Example:", *(f"  {line}" for line in examples)])
-        app.command(name=name, epilog=shown)(_with_session(function, fixed or {}))
+        app.command(name=name, cls=PlainCommand, epilog=shown)(_with_session(function, fixed or {}, without))
         return function
 
     return register
 
 
-def _with_session(function: Callable[..., None], fixed: Mapping[str, Any]) -> Callable[..., None]:
+def _with_session(function: Callable[..., None], fixed: Mapping[str, Any], without: Collection[str]) -> Callable[..., None]:
+    common = {option: each for option, each in _COMMON.items() if option not in without}
     own = [each for each in list(inspect.signature(function, eval_str=True).parameters.values())[1:] if each.name not in fixed]
 
     def run(**given: Any) -> None:
-        asked = Asked(**{name: given.pop(name) for name in _COMMON})
+        asked = Asked(**{name: given.pop(name) for name in common})
         with told(as_json=asked.as_json):
+            _check(given)
             function(Session(asked), **given, **fixed)
 
     run.__name__ = function.__name__
     run.__doc__ = flowing(function.__doc__ or "")
     # typer reads this; and __wrapped__, were it there, whose hints it would read instead.
-    run.__signature__ = inspect.Signature([*own, *_COMMON.values()])  # type: ignore[attr-defined]  # what inspect looks for
+    run.__signature__ = inspect.Signature([*own, *common.values()])  # type: ignore[attr-defined]  # what inspect looks for
     return run
+
+
+#: Options that name a stage, by their parameters.
+_STAGES = {"stage": "--stage", "to_stage": "--to-stage", "like": "--from", "stages": "--stages"}
+#: Options that let the stage follow from a branch.
+_OF_BRANCH = {"from_branch": "--from-branch", "branch": "--branch"}
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    """What can be said of options whatever the command is. Raises CommandFailed."""
+    for name, option in _STAGES.items():
+        values = given.get(name) or ()
+        for value in [values] if isinstance(values, str) else values:
+            if re.fullmatch(STAGE_NAME, value) is None:
+                raise misuse(
+                    f"{option}: no stage can be called {value!r}. A stage's name has 1 to 63 letters, digits, hyphens and "
+                    "underscores, and is no number."
+                )
+    if given.get("stage") is None:
+        return
+    for name, option in _OF_BRANCH.items():
+        if given.get(name):
+            raise misuse(f"--stage and {option} do not go together. Say one of them.")
 
 
 def flowing(doc: str) -> str:
@@ -154,6 +211,8 @@ def _how(
         typer.Option(
             "--lock-wait",
             metavar="SECONDS",
+            min=0,
+            max=3600,
             help="How long to wait while others are at work; left out, 1800.",
             rich_help_panel=_OPERATION,
         ),
@@ -188,7 +247,9 @@ def operation(
             call(at, how, **given)
 
         run.__name__ = function.__name__
-        run.__doc__ = function.__doc__
+        doc = inspect.cleandoc(function.__doc__ or "")
+        what = f"What `{function.__name__}` would do, without doing it: {doc[:1].lower()}{doc[1:]}"
+        run.__doc__ = what if planned else doc
         run.__signature__ = inspect.Signature([session, *own, *taken.values()])  # type: ignore[attr-defined]  # as below
         command(app, *examples)(run)
         return function

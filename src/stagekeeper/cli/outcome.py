@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, assert_never
 
 from rich.console import Console, Group, RenderableType
@@ -17,6 +18,7 @@ from stagekeeper.cli.changes import changes_table, size, swept_table
 from stagekeeper.cli.endings import Exit, exit_of
 from stagekeeper.cli.paper import clean, counted, lay, named, table
 from stagekeeper.cli.progress import Ended, Lost, Subject
+from stagekeeper.cli.refused import on_the_command_line, unsaid, with_files
 from stagekeeper.cli.session import Session
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.record import Failed, Succeeded
@@ -42,8 +44,11 @@ _VERDICTS = {"succeeded": ("Succeeded", "green"), "planned": ("Planned", "cyan")
 _ORDER = ("outcome", "operation_id", "operation", "service", "stage", "release", "previous_release")
 
 
-def show(session: Session, ended: Ended, subject: Subject) -> Exit:
-    """Show the end of an operation; the exit code that says it in short. What went wrong is told on stderr."""
+def show(session: Session, ended: Ended, subject: Subject, files: Mapping[str, str] = MappingProxyType({})) -> Exit:
+    """Show the end of an operation; the exit code that says it in short. What went wrong is told on stderr.
+
+    ``files`` are those of this machine by the addresses in S3 that were made of them.
+    """
     code = exit_code(ended)
     if session.as_json:
         session.show(answer(ended, subject), lambda _: None)
@@ -55,7 +60,7 @@ def show(session: Session, ended: Ended, subject: Subject) -> Exit:
         case Failed() | Lost():
             sys.stdout.flush()
             errors = Console(stderr=True)
-            lay(errors, lambda _: failed(ended, subject, code, ascii_only=_ascii_only(errors)))
+            lay(errors, lambda _: failed(ended, subject, code, files, ascii_only=_ascii_only(errors)))
             _warn(ended.cause.get("warnings", ()) if isinstance(ended, Failed) else ())
         case _:
             assert_never(ended)
@@ -107,7 +112,8 @@ def succeeded(output: Mapping[str, Any], *, ascii_only: bool) -> RenderableType:
         parts.append(Text("Nothing was changed, and nothing would be." if nothing else PLANNED))
     tables: list[RenderableType] = []
     if changes:
-        tables.append(changes_table(changes, arrow, planned=planned))
+        configures = output["operation"] == OperationKind.CONFIGURE.value
+        tables.append(_settings(changes) if configures else changes_table(changes, arrow, planned=planned))
     for title, entries, count in (
         ("would go" if planned else "deleted", deleted, output.get("deleted_count", 0)),
         ("would stay" if planned else "kept", kept, output.get("kept_count", 0)),
@@ -150,6 +156,11 @@ def _what(output: Mapping[str, Any], arrow: str) -> str:
     return f"{what}: {named(after)}, a new stage" if before is None else f"{what}: {named(before)} {arrow} {named(after)}"
 
 
+def _settings(changes: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """What is set, a line each: there is one stage and no version."""
+    return Text("\n".join(clean(change["reason"]) for change in changes))
+
+
 def _recovered(output: Mapping[str, Any]) -> RenderableType | None:
     found = output.get("recovered", [])
     if not found:
@@ -188,36 +199,53 @@ def _notes(output: Mapping[str, Any], deleted: Sequence[Any], kept: Sequence[Any
 # What did not.
 
 
-def failed(ended: Failed | Lost, subject: Subject, code: Exit, *, ascii_only: bool) -> RenderableType:
+def failed(
+    ended: Failed | Lost, subject: Subject, code: Exit, files: Mapping[str, str] = MappingProxyType({}), *, ascii_only: bool
+) -> RenderableType:
     match ended:
         case Failed(error=error, cause=cause):
-            word, message, blockers = error, str(cause.get("message", "")), list(cause.get("blockers", []))
+            word, message = error, str(cause.get("message", ""))
+            blockers = list(unsaid((str(each) for each in cause.get("blockers", [])), message))
         case Lost(status=status):
             word, message, blockers = status, _lost(ended, subject), []
     sign = _signed(word, "\N{HEAVY BALLOT X}", ascii_only)
-    parts: list[RenderableType] = [Text.assemble((sign, "bold red"), ": ", _subject(subject)), Text(clean(message))]
+    parts: list[RenderableType] = [
+        Text.assemble((sign, "bold red"), ": ", about(subject)),
+        Text(clean(with_files(message, files))),
+    ]
     if blockers:
         listed = Table.grid(padding=(0, 1))
         listed.add_column(min_width=3, justify="right")
         listed.add_column(overflow="fold")
         for blocker in blockers:
-            listed.add_row("-", clean(str(blocker)))
+            listed.add_row("-", clean(blocker))
         parts.append(listed)
+    advice = on_the_command_line(message, subject.kind)
+    if advice is not None:
+        parts.append(Text(clean(advice)))
     ending = f"Operation {subject.operation_id}. Exit code {code.value}: {MEANS[code]}."
     return Group(*parts, Text(ending, style="dim", overflow="fold"))
 
 
-def _subject(subject: Subject) -> str:
+def _dry(subject: Subject) -> str:
+    """What comes before the operation's name where it is only looked what it would do."""
+    if not subject.dry_run or subject.kind is None:
+        return ""
+    return f"plan of {'an' if subject.kind.value[0] in 'aeiou' else 'a'} "
+
+
+def about(subject: Subject) -> str:
+    """What was to be done to what, as far as it is known."""
     if subject.kind is None:
         return f"operation {subject.operation_id}"
     whose = "all services" if subject.service is None else str(subject.service)
-    dry = "plan of a " if subject.dry_run else ""
-    return f"{dry}{subject.kind} of {whose}" + ("" if subject.stage is None else f", stage {subject.stage}")
+    return f"{_dry(subject)}{subject.kind} of {whose}" + ("" if subject.stage is None else f", stage {subject.stage}")
 
 
 def _lost(lost: Lost, subject: Subject) -> str:
     """What is known of an operation that ended without an outcome, and what to do now."""
-    how = "Its execution is not there any more" if lost.status == "GONE" else f"Its execution ended as {lost.status}"
+    why = "" if lost.why is None else f" ({clean(lost.why)})"
+    how = "Its execution is not there any more" if lost.status == "GONE" else f"Its execution ended as {lost.status}{why}"
     if subject.dry_run or subject.kind is OperationKind.VERIFY:
         return f"{how}. It changes nothing: start it again."
     if subject.kind is OperationKind.RECOVER:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from io import StringIO
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -16,6 +17,8 @@ from rich.text import Text
 
 #: Columns of a "terminal" that is a file or a pipe.
 _WIDE = 4000
+#: Of those at most a rule has so many.
+_RULE = 80
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -25,7 +28,16 @@ def lay(console: Console, render: Callable[[int | None], RenderableType]) -> Non
     if console.is_terminal:
         console.print(render(console.width))
     else:
-        Console(file=console.file, width=_WIDE, color_system=None).print(render(None))
+        plain = Console(file=StringIO(), width=_WIDE, color_system=None)
+        with plain.capture() as captured:
+            plain.print(render(None))
+        console.file.writelines(f"{_bare(line)}\n" for line in captured.get().splitlines())
+
+
+def _bare(line: str) -> str:
+    """A line without what only pads it; a rule as long as the longest need be."""
+    bare = line.rstrip()
+    return bare[:_RULE] if set(bare) == {"\N{BOX DRAWINGS LIGHT HORIZONTAL}"} else bare
 
 
 def clean(text: str) -> str:

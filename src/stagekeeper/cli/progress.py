@@ -13,7 +13,7 @@ from typing import assert_never
 from stagekeeper.domain import lock as lock_rules
 from stagekeeper.domain.lock import Entry, GaveUp, Lock, Waiting
 from stagekeeper.domain.model import OperationId, ServiceName, StageName
-from stagekeeper.domain.operation import OperationKind, Phase, Status
+from stagekeeper.domain.operation import OperationKind, Phase, Status, seconds_until_calls_ended
 from stagekeeper.domain.record import Failed, OperationNow, Succeeded
 from stagekeeper.domain.refusal import Code
 from stagekeeper.domain.stack_plan import When
@@ -43,10 +43,12 @@ class Step(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Its execution ended as ``status`` without an outcome, and nobody recovered the operation. ``begun``: it has a record."""
+    """Its execution ended as ``status`` without an outcome, and nobody recovered the operation. ``begun``: it has a record;
+    ``why``: what whoever stopped it gave as the reason."""
 
     status: str
     begun: bool = True
+    why: str | None = None
 
 
 Ended = Succeeded | Failed | Lost
@@ -123,12 +125,14 @@ Reached = tuple[tuple[Step, float | None], ...]
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What was seen so far; ``failed`` is the step that went wrong, where something is put back."""
+    """What was seen so far; ``failed`` is the step that went wrong, where something is put back; ``died`` how an execution that
+    carried it ended, where somebody saw that."""
 
     last: Look
     reached: Reached = ()
     failed: Step | None = None
     looked: bool = False
+    died: str | None = None
 
     @property
     def subject(self) -> Subject:
@@ -157,7 +161,7 @@ def went_on(course: Course, look: Look) -> Course:
         failed = failed or _failed_step(look.now, reached)
         reached = _with(reached, failed, at, look.subject)
         step = Step.PUT_BACK
-    return Course(look, _with(reached, step, at, look.subject), failed, looked=True)
+    return Course(look, _with(reached, step, at, look.subject), failed, looked=True, died=look.died or course.died)
 
 
 def steps(course: Course, at: float) -> tuple[Shown, ...]:
@@ -188,7 +192,8 @@ def told(course: Course) -> tuple[str, ...]:
     said = []
     now = course.last.now
     if now is not None and now.execution != now.operation_id:
-        said.append(f"Its execution died; {now.execution} {'recovers' if course.last.ended is None else 'recovered'} it.")
+        recovers = "recovers" if course.last.ended is None else "recovered"
+        said.append(f"Its execution {course.died or 'died'}; {now.execution} {recovers} it.")
     elif course.last.died is not None and course.last.ended is None:
         said.append(f"Its execution {course.last.died}. The recovery begins by itself; waiting for it.")
     if course.last.trouble is not None:
@@ -406,6 +411,10 @@ def _topic(course: Course, mark: Mark) -> str | None:
 
 
 def _at_it(now: OperationNow, step: Step) -> str | None:
+    if step is Step.PUT_BACK and now.execution != now.operation_id and now.phase is not Phase.COMPENSATE:
+        # A recovery begins with that. What it reads before would be wrong.
+        longest = seconds_until_calls_ended(now.phase)
+        return f"waits until no call of the stopped worker can be under way: up to {longest} s"
     if now.phase is Phase.WAITING:
         return "CloudFormation is at work"
     if step is Step.COLLECT and now.collecting is not None:

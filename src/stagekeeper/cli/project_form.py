@@ -182,6 +182,14 @@ def misplaced(form: ProjectForm) -> Iterator[tuple[Place, str]]:
         wrong = _wrong_command(form.build)
         if wrong is not None:
             yield ("build",), wrong
+        elif _leaves_another_template(form.build) and form.template is not None and form.built_template is None:
+            yield ("build",), "leaves the template to deploy in .aws-sam/build/template.yaml: say so with built_template"
+
+
+def _leaves_another_template(command: str) -> bool:
+    """`sam build` does: the one that it was made from still names the sources."""
+    words = command.split()
+    return words[:2] == ["sam", "build"] or words[1:3] == ["sam", "build"]
 
 
 def _wrong_command(command: str) -> str | None:

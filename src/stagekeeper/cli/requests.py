@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from stagekeeper.cli.endings import CommandFailed, Exit
+from stagekeeper.cli.endings import misuse
 
 #: The input of an execution.
 Request = dict[str, Any]
@@ -190,11 +190,6 @@ def recover(head: Head, operation_id: str | None = None) -> Request:
 # What options spell.
 
 
-def misuse(sentence: str) -> CommandFailed:
-    """Options that do not go together, or one that says nothing: told before anything is done."""
-    return CommandFailed(sentence, code="InvalidRequest", exit_code=Exit.USAGE)
-
-
 def one_of(given: Mapping[str, bool], *, needed: bool = True) -> None:
     """At most one of these options (by spelling, and whether it was given) may be there; exactly one where it is ``needed``."""
     there = [option for option, is_there in given.items() if is_there]
@@ -205,15 +200,23 @@ def one_of(given: Mapping[str, bool], *, needed: bool = True) -> None:
         raise misuse(f"Say {', '.join(others)} or {last}.")
 
 
+def release_number(given: str) -> int:
+    """A release as people write it: ``7`` or ``r7``. Raises ValueError."""
+    if re.fullmatch(r"r?[1-9][0-9]{0,8}", given) is None:
+        raise ValueError(f"{given} is no release's number, such as 7 or r7.")
+    return int(given.removeprefix("r"))
+
+
 def expected_release(given: str | None, on_record: int | None) -> int | None:
     """The request's ``if_release``: what was given, else what the stage serves by the record (None: there is no such stage)."""
     if given is None:
         return on_record
     if given == ANY_RELEASE:
         return None
-    if re.fullmatch(r"r?[1-9][0-9]{0,8}", given) is None:
-        raise misuse(f"--if-release is a release's number, or {ANY_RELEASE}; not {given}.")
-    return int(given.removeprefix("r"))
+    try:
+        return release_number(given)
+    except ValueError:
+        raise misuse(f"--if-release is a release's number, or {ANY_RELEASE}; not {given}.") from None
 
 
 def pairs(option: str, given: Sequence[str]) -> dict[str, str]:
@@ -255,11 +258,11 @@ def operation_id(service: str | None, stage: str | None, operation: str, at: dat
     return names[: _LONGEST_ID - len(end)].rstrip("-") + end
 
 
-def checked_id(given: str) -> str:
-    """An operation id that somebody chose. Raises CommandFailed if it can be no execution's name."""
+def checked_id(given: str, option: str = "--operation-id") -> str:
+    """An operation's id that somebody gave. Raises CommandFailed if it can be no execution's name."""
     if not given or len(given) > _LONGEST_ID or _IN_NO_ID.search(given):
         raise misuse(
-            f"--operation-id is the name of an execution: 1 to {_LONGEST_ID} characters, best letters, digits, "
+            f"{option} is the name of an execution: 1 to {_LONGEST_ID} characters, best letters, digits, "
             'hyphens and underscores; no blanks, and none of < > { } [ ] ? * " # % \\ ^ | ~ ` $ & , ; : /'
         )
     return given

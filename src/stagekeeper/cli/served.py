@@ -5,9 +5,10 @@ Reads as little as the window needs; domain/served.py makes a timeline of it. Mu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stagekeeper.aws.clock import epoch
 from stagekeeper.aws.store import Store
@@ -25,7 +26,7 @@ from stagekeeper.domain.model import (
     VersionNumber,
 )
 from stagekeeper.domain.refusal import Refusal, no_service, no_stage
-from stagekeeper.domain.served import Contents, Held, Move, Served, Timeline, Window, named_releases, timeline
+from stagekeeper.domain.served import GRACE_SECONDS, Contents, Held, Move, Served, Timeline, Window, named_releases, timeline
 
 #: Lines of the ledger in the first query; few stages move more often in the time that somebody looks at.
 _LINES = 20
@@ -35,11 +36,12 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class StageRecord:
-    """A stage as its record has it. ``stage`` is None for one that is torn down; ``others`` are the service's other stages."""
+    """A stage as its record has it. ``stage`` is None for one that is torn down; ``others`` are the service's other stages that
+    are there, without their others."""
 
     name: StageName
     stage: Stage | None
-    others: Sequence[Stage]
+    others: Sequence[StageRecord]
     moves: Sequence[Move]
     contents: Contents
 
@@ -48,13 +50,26 @@ class StageRecord:
         return timeline(self.stage, self.moves, self.contents, window)
 
     def sharing(self, served: Iterable[Served]) -> dict[StageName, list[LogicalName]]:
-        """The other stages that serve one of these versions now, each with the functions of which it does."""
-        versions = {(each.arn, each.version) for each in served}
+        """The other stages that served one of these versions while this one did, each with the functions of which it did."""
+        mine = {(each.arn, each.version, each.since, each.until) for each in served}
         found = {
-            other.name: sorted(alias.function for arn, alias in other.aliases.items() if (arn, alias.version) in versions)
+            other.name: {
+                theirs.function
+                for theirs in other.timeline(_EVER).served
+                for arn, version, since, until in mine
+                if (theirs.arn, theirs.version) == (arn, version) and theirs.since <= until and _left(theirs) >= since
+            }
             for other in self.others
         }
-        return {name: functions for name, functions in found.items() if functions}
+        return {name: sorted(functions) for name, functions in found.items() if functions}
+
+
+_EVER = Window(-math.inf, math.inf)
+
+
+def _left(served: Served) -> float:
+    """When a stage left a version: what was under way then is no reason to speak of it."""
+    return served.until - GRACE_SECONDS  # of infinity, which is now, that is as much
 
 
 def stage_record(store: Store, service: ServiceName, name: StageName, since: float) -> StageRecord:
@@ -67,8 +82,18 @@ def stage_record(store: Store, service: ServiceName, name: StageName, since: flo
     lines = _lines(store, service, name, Window(since, since).ledger_since)
     if stage is None and not lines and not store.last_movement(service, name):
         raise unknown_stage(store, service, name, [*stages])
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        others = pool.map(lambda other: _record(store, service, other.name, other, since), stages.values())
+        return replace(_recorded(store, service, name, stage, lines), others=[*others])
+
+
+def _record(store: Store, service: ServiceName, name: StageName, stage: Stage, since: float) -> StageRecord:
+    return _recorded(store, service, name, stage, _lines(store, service, name, Window(since, since).ledger_since))
+
+
+def _recorded(store: Store, service: ServiceName, name: StageName, stage: Stage | None, lines: Sequence[Movement]) -> StageRecord:
     moves = [_move(store, line) for line in lines]
-    return StageRecord(name, stage, [*stages.values()], moves, _contents(store, service, stage, moves))
+    return StageRecord(name, stage, (), moves, _contents(store, service, stage, moves))
 
 
 def known_stage(store: Store, service: ServiceName, name: StageName) -> Stage:

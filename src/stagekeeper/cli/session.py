@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -152,7 +153,7 @@ class Session:
             (described,) = boto3.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"]
         except ClientError as error:
             if error_code(error) == "ValidationError":
-                raise CommandFailed(f"There is no stack {self.stack} in this account and Region. {_WHERE_IT_IS}") from None
+                raise CommandFailed(f"There is no stack {self.stack} {self._here()}. {_WHERE_IT_IS}") from None
             raise
         outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
         try:
@@ -160,6 +161,38 @@ class Session:
         except KeyError as missing:
             raise CommandFailed(f"Stack {self.stack} has no output {missing}: it is not a Stagekeeper. {_WHERE_IT_IS}") from None
         return Plane(self.stack, machine, table, bucket, described["StackId"])
+
+    @property
+    def place(self) -> str:
+        """Where the control plane is, for people to see before anything is done there."""
+        if self.is_local:
+            return f"On the embedded AWS at {os.environ.get('AWS_ENDPOINT_URL', '?')}"
+        endpoint = os.environ.get("AWS_ENDPOINT_URL")
+        return f"In account {self.plane.account}, Region {self.plane.region}" + ("" if endpoint is None else f", at {endpoint}")
+
+    def _here(self) -> str:
+        """Where was looked, as far as it was said; the account follows from the credentials."""
+        said = [os.environ.get(name) for name in ("AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_PROFILE")]
+        region, endpoint, profile = said
+        places = [
+            f"in Region {region}" if region else "in the Region of the profile",
+            *([f"at {endpoint}"] if endpoint else []),
+            *([f"with profile {profile}"] if profile else []),
+        ]
+        return " ".join(places)
+
+    def again(self, *words: str) -> str:
+        """A command line that means the same account, Region, endpoint and stack as this one, to be pasted."""
+        asked = self.asked
+        options = {
+            "--profile": asked.profile,
+            "--region": asked.region,
+            "--endpoint-url": asked.endpoint_url,
+            "--stack": asked.stack,
+            "--project": None if asked.project is None else str(asked.project),
+        }
+        given = [word for name, value in options.items() if value is not None for word in (name, value)]
+        return shlex.join(["stagekeeper", *words, *given, *(["--local"] if self.is_local else [])])
 
     # The record.
 
@@ -199,8 +232,10 @@ class Session:
             return
         from rich.console import Console
 
+        from stagekeeper.cli.paper import harmless
+
         errors = Console(stderr=True)
-        errors.print(sentence, highlight=False, markup=False, soft_wrap=not errors.is_terminal)
+        errors.print(harmless(sentence), highlight=False, markup=False, soft_wrap=not errors.is_terminal)
 
 
 _WHERE_IT_IS = (

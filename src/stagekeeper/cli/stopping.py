@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from stagekeeper.aws.errors import CallFailed, error_code
 from stagekeeper.cli import live
 from stagekeeper.cli.endings import CommandFailed
-from stagekeeper.cli.executing import Executions, executions_of
+from stagekeeper.cli.executing import Executions, executions_of, unknown
 from stagekeeper.cli.session import Session
 from stagekeeper.domain.model import OperationId
 from stagekeeper.domain.operation import OperationKind
@@ -28,7 +28,7 @@ def run(session: Session, operation_id: str, reason: str | None, *, wait: bool) 
     if wait:
         live.come_back(session, operation_id)
     arn = executions.plane.execution_arn(operation_id)
-    back = live.again(session, "follow", operation_id)
+    back = session.again("follow", operation_id)
     session.show(
         {"operation_id": operation_id, "execution_arn": arn},
         lambda console: console.print(f"Follow it with: {back}", highlight=False, markup=False, soft_wrap=True),
@@ -43,6 +43,8 @@ def _stop(session: Session, executions: Executions, operation_id: str, reason: s
     if now is not None and now.execution != operation_id:
         return f"Operation {operation_id} lost its execution before: {now.execution} recovers it, and is left to do so."
     execution = executions.look(operation_id, patiently=True)
+    if execution is None and now is None:
+        raise unknown(operation_id)
     if execution is None or execution.ended is not None:
         return f"The execution of operation {operation_id} does not run: there is nothing to stop."
     try:

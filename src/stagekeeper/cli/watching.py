@@ -16,14 +16,13 @@ from stagekeeper.aws.clock import Clock, SystemClock
 from stagekeeper.aws.errors import CallFailed, Throttled
 from stagekeeper.aws.store import Store
 from stagekeeper.aws.table import Table
-from stagekeeper.cli.endings import CommandFailed, Exit
-from stagekeeper.cli.executing import Executions, executions_of, quick_config, subject_of
+from stagekeeper.cli.executing import Executions, executions_of, quick_config, subject_of, unknown
+from stagekeeper.cli.paper import clean
 from stagekeeper.cli.progress import Ended, Look, Lost, Queued, Subject, queued
 from stagekeeper.cli.session import Session
 from stagekeeper.domain.model import OperationId
 from stagekeeper.domain.operation import OperationKind, Status
 from stagekeeper.domain.record import OperationNow, Succeeded
-from stagekeeper.domain.refusal import Code
 
 #: How long (seconds) looking goes on without an answer from AWS: so does the operation.
 NETWORK_PATIENCE = 60.0
@@ -176,7 +175,7 @@ class Watcher:
         if execution is None and self._now is None:
             if now - self._began < self.known_within:
                 return None
-            raise _unknown(self.subject.operation_id)
+            raise unknown(self.subject.operation_id, _CHECK)
         if execution is not None and self.subject.kind is None:
             self.subject = subject_of(self.subject.operation_id, execution.request)
         if execution is not None and execution.ended is None:
@@ -199,6 +198,10 @@ class Watcher:
 
 
 _GONE = "GONE"
+_CHECK = (
+    ": nothing is on record under that name, and no execution has it. Check the spelling, and where you look (--profile, "
+    "--region, --stack, --local)"
+)
 
 
 def _may_wait(now: OperationNow) -> bool:
@@ -228,16 +231,7 @@ def _is_network(error: CallFailed) -> bool:
 
 def _death(ended: Ended) -> str:
     match ended:
-        case Lost(status=status):
-            return "is not there any more" if status == _GONE else f"ended as {status}"
+        case Lost(status=status, why=why):
+            said = "" if why is None else f" ({clean(why)})"
+            return "is not there any more" if status == _GONE else f"ended as {status}{said}"
     return "failed"
-
-
-def _unknown(operation_id: str) -> CommandFailed:
-    return CommandFailed(
-        f"There is no operation {operation_id}: nothing is on record under that name, and no execution has it. Check the "
-        "spelling, and where you look (--profile, --region, --stack, --local).",
-        code=Code.INVALID_REQUEST.value,
-        blockers=[operation_id],
-        exit_code=Exit.REFUSED,
-    )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from stagekeeper.domain.model import STAGE_NAME, StageName
+from stagekeeper.domain.stack_plan import stack_slug
 
 #: The stage on the embedded AWS. Always shared by name, so that nobody's own stage in an account is called that.
 LOCAL = StageName("local")
@@ -193,21 +194,22 @@ def _folded(user: str) -> str:
 
 def is_shared(name: str, shared: Iterable[str]) -> bool:
     """Whether a name is a shared stage's, or would have the same stack (``Prod`` and ``prod``)."""
-    return _slug(name) in {_slug(each) for each in shared}
+    return stack_slug(StageName(name)) in {stack_slug(StageName(each)) for each in shared}
 
 
-def _slug(stage: str) -> str:
-    return stage.lower().replace("_", "-")
-
-
-def collision(stage: StageName, user: str, actors: Sequence[str]) -> str | None:
+def collision(stage: StageName, user: str, actors: Sequence[str], maker: str | None = None) -> str | None:
     """What to tell a person whose own stage is another person's too, as their names fold into one; None if it is nobody else's.
 
-    ``actors`` are those who moved the stage, as its ledger has them. A colleague whose name gives another stage is no second
-    owner: they named the stage.
+    ``actors`` are those who moved the stage, as its ledger has them, and ``maker`` who made it, None if that is not known. A
+    colleague whose name gives another stage is no second owner: they named the stage. But one that they made is nobody's own.
     """
     if legal_name(user) != stage:
         return None
+    if maker is not None and legal_name(maker) != stage:
+        return (
+            f"Stage {stage} was made by {maker.strip()}, so it is not the own stage of {user.strip()}, which would be called so. "
+            f"Give another name with --user or STAGEKEEPER_USER, or --stage {stage} if this one is really meant."
+        )
     for actor in actors:
         if legal_name(actor) == stage and _same(actor) != _same(user):
             return (
@@ -226,13 +228,15 @@ def _same(user: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StageSeen:
-    """What the record says of a stage. ``last_branch`` and ``last_actor`` are its last movement's, None where it has none."""
+    """What the record says of a stage. ``last_branch`` and ``last_actor`` are its last movement's, None where it has none;
+    ``maker`` is the actor of the one that made it, None where that is not known."""
 
     name: StageName
     protected: bool = False
     observed: bool = False
     last_branch: str | None = None
     last_actor: str | None = None
+    maker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +275,8 @@ def _obstacle(branch: str, stage: StageSeen, rule: Rule | None, shared: frozense
     if rule is None or rule.target != PERSONAL:
         to = "no stage" if rule is None else f"stage {rule.target}"
         return f"branch {branch} goes to {to}, not to a personal stage"
+    if stage.maker is not None and legal_name(stage.maker) != stage.name:
+        return f"{stage.name} was made by {stage.maker}, so it is nobody's own stage"
     if stage.last_actor is None or legal_name(stage.last_actor) != stage.name:
         return f"{stage.name} is not the own stage of {stage.last_actor or 'anybody known'}, who moved it last"
     return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from stagekeeper.domain.deploy import stage_moved
 from stagekeeper.domain.facts import StageFacts
 from stagekeeper.domain.model import ReleaseNumber, ServiceName, Settings, StageName
-from stagekeeper.domain.plan import ConfigurePlan, Unchanged
+from stagekeeper.domain.plan import Change, ConfigurePlan, Unchanged
 from stagekeeper.domain.refusal import Refusal, no_service, no_stage
 
 
@@ -38,4 +38,18 @@ def configure(wish: ConfigureWish, at: StageFacts) -> ConfigurePlan | Unchanged 
     )
     if settings == now:
         return Unchanged(at.stage.release)
-    return ConfigurePlan(wish.service, wish.stage, at.stage.revision, at.stage.release, settings)
+    lines = tuple(Change(wish.stage, "configure", None, None, what) for what in _what_is_set(now, settings))
+    return ConfigurePlan(wish.service, wish.stage, at.stage.revision, at.stage.release, settings, lines)
+
+
+def _what_is_set(now: Settings, then: Settings) -> list[str]:
+    words = []
+    if then.protected is not now.protected:
+        words.append(f"protected: {_word(now.protected)} -> {_word(then.protected)}")
+    if then.description != now.description:
+        words.append(f"description: {then.description}" if then.description else "the description is taken away")
+    return words
+
+
+def _word(flag: bool) -> str:
+    return "true" if flag else "false"

@@ -40,6 +40,7 @@ Action = Literal[
     "change_shared",
     "keep_shared",
     "delete_shared",
+    "configure",
 ]
 
 
@@ -47,7 +48,8 @@ Action = Literal[
 class Change:
     """One line of an operation's ``changes``. ``before`` and ``after`` are version numbers as text, or None.
 
-    ``function`` is the name of a stack where that is what changes, and a resource's logical id where stages share one.
+    ``function`` is the name of a stack where that is what changes, a resource's logical id where stages share one, and the name
+    of a stage whose settings change.
     """
 
     function: str
@@ -168,6 +170,13 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A deploy's plan as far as a dry run can tell: what its release will be, only the service stack will show."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
 class Unchanged:
     """There is nothing to do: what is wanted is what is there. ``release`` is served (or recorded) already."""
 
@@ -177,13 +186,17 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurePlan:
-    """A stage's record with other settings: the whole effect of ``configure``. ``stage_revision`` is the one it is made on."""
+    """A stage's record with other settings: the whole effect of ``configure``. ``stage_revision`` is the one it is made on.
+
+    ``changes`` has a line for each setting that is set, for people to read.
+    """
 
     service: ServiceName
     stage: StageName
     stage_revision: int
     release: ReleaseNumber | None
     settings: Settings
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

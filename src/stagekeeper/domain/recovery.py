@@ -16,6 +16,7 @@ from stagekeeper.domain.facts import Unreadable
 from stagekeeper.domain.model import FunctionArn, OperationId, VersionNumber
 from stagekeeper.domain.operation import OperationKind, Phase, Status
 from stagekeeper.domain.record import OperationRecord
+from stagekeeper.domain.refusal import Refusal
 
 #: An execution's name has at most 80 characters (Step Functions API reference, StartExecution).
 _MAX_NAME = 80
@@ -40,9 +41,16 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """The execution has ended. ``how`` is Step Functions' status, or None where it knows of no such execution."""
+    """The execution has ended. ``how`` is Step Functions' status, or None where it knows of no such execution; ``why`` is what
+    whoever stopped it said about that."""
 
     how: str | None
+    why: str | None = None
+
+    @property
+    def was_stopped(self) -> bool:
+        """Only StopExecution leaves an execution so."""
+        return self.how == "ABORTED"
 
     def __str__(self) -> str:
         return "is not there" if self.how is None else f"ended as {self.how}"
@@ -107,6 +115,23 @@ class LookAtAliases:
 @dataclass(frozen=True, slots=True)
 class PutBack:
     """Everything is put back."""
+
+
+_STOPPED = "Somebody stopped its execution "
+
+
+def death(execution: str, over: Over | None) -> str:
+    """What is said of an operation whose execution is gone. ``over`` None: nothing is known of that one's end."""
+    if over is not None and over.was_stopped:
+        return f"{_STOPPED}{execution} ({over.how})" + (f": {over.why}" if over.why else "")
+    if over is None:
+        return "Its execution was lost"
+    return f"Its execution {execution} {over}" + (" before it was done" if over.how is not None else " any more")
+
+
+def was_stopped(failure: Refusal) -> bool:
+    """Whether what is on record as the failure says that somebody stopped the operation: then there is nothing to mend."""
+    return failure.message.startswith(_STOPPED)
 
 
 def after_death(record: OperationRecord) -> EndUnbegun | GoForward | LookAtAliases | PutBack:

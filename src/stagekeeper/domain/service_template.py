@@ -149,8 +149,7 @@ def stage_stack(
     """
     if template.stage is None and not variables:
         return None
-    body = copy.deepcopy(dict(template.stage or {"AWSTemplateFormatVersion": "2010-09-09"}))
-    body["Resources"] = {**body.get("Resources", {}), **_variable_resources(service, stage, variables)}
+    body = stage_body(template, service, stage, variables)
     known = _known(template, service, stage, arns, outputs, variables)
     declared: Mapping[str, Any] = body.get("Parameters", {})
     values = {name: known[name] for name in declared if name in known}
@@ -158,6 +157,13 @@ def stage_stack(
     if missing:
         return Unfilled(tuple(_what_fills(template, name) for name in missing))
     return body, values
+
+
+def stage_body(template: ServiceTemplate, service: ServiceName, stage: StageName, variables: Variables) -> dict[str, Any]:
+    """A stage's template: all of it is known before anything that fills its parameters is there."""
+    body = copy.deepcopy(dict(template.stage or {"AWSTemplateFormatVersion": "2010-09-09"}))
+    body["Resources"] = {**body.get("Resources", {}), **_variable_resources(service, stage, variables)}
+    return body
 
 
 def _known(

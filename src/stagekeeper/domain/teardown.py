@@ -18,6 +18,9 @@ from stagekeeper.domain.plan import Change
 from stagekeeper.domain.reach import ServiceFacts, index
 from stagekeeper.domain.refusal import Code, Refusal, no_service, no_stage
 
+#: Whoever is about to confirm should look first: a dry run is refused as the teardown would be, and takes nothing.
+_SHOWN = "A dry run with it takes nothing and shows what would go."
+
 
 @dataclass(frozen=True, slots=True)
 class TeardownWish:
@@ -82,7 +85,7 @@ def admit_teardown(wish: TeardownWish, at: StageFacts, stages: Sequence[Stage]) 
         return Refusal(
             Code.STAGE_PROTECTED,
             f"Stage {wish.stage} of service {wish.service} is protected. If it is really to go, repeat with confirm: "
-            f"{wish.stage}, or take the protection off first (configure).",
+            f"{wish.stage}, or take the protection off first (configure). {_SHOWN}",
             (wish.stage,),
         )
     if wish.confirm is not None and wish.confirm != wish.stage:
@@ -103,7 +106,7 @@ def _unconfirmed(wish: TeardownWish, stages: Sequence[Stage]) -> Refusal | None:
         Code.CONFIRMATION_REQUIRED,
         f"This would tear down the whole service {wish.service}"
         + (f" with {len(stages)} stage{'' if len(stages) == 1 else 's'}: {names}. " if stages else ". ")
-        + f"If that is meant, repeat with confirm: {wish.service}.",
+        + f"If that is meant, repeat with confirm: {wish.service}. {_SHOWN}",
         tuple(stage.name for stage in stages),
     )
 
@@ -153,7 +156,7 @@ def _stays(stage: Stage) -> str:
 def _in_use(stage: StageName, arn: FunctionArn, users: tuple[str, ...]) -> Problem:
     sentence = (
         f"The alias {stage} of {arn} is used by {', '.join(users)}. Let go of it there, or repeat with confirm: {stage} to take "
-        "it away all the same."
+        f"it away all the same. {_SHOWN}"
     )
     return Problem(Code.STAGE_IN_USE, sentence, f"{arn}:{stage}: {', '.join(users)}")
 

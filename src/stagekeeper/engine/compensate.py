@@ -18,7 +18,7 @@ from stagekeeper.domain.model import FunctionArn, Movement, ServedAlias, Stage, 
 from stagekeeper.domain.operation import OperationKind, Phase, Status, seconds_until_calls_ended
 from stagekeeper.domain.plan import Move
 from stagekeeper.domain.record import Carrier, OperationRecord
-from stagekeeper.domain.recovery import DIED, MAX_RECOVERIES, is_to_be_followed
+from stagekeeper.domain.recovery import DIED, MAX_RECOVERIES, is_to_be_followed, was_stopped
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.stack_plan import StackMark, Stand, StuckStack, When, next_backward, stuck
 from stagekeeper.engine import sweep, teardown
@@ -335,6 +335,10 @@ def _explained(record: OperationRecord, failure: Refusal, outcome: _Outcome) -> 
             "an alias meanwhile; it was left alone. Find out who, then repeat with on_drift: overwrite."
         )
         return Refusal(Code.DRIFTED, message, (*outcome.foreign, *failure.blockers), warnings)
+    if was_stopped(failure):
+        told = f"{failure.message} Start it again if it is still wanted."
+        message = f"{record.kind} of {subject} was stopped midway and everything was put back. {told}"
+        return Refusal(Code.COMPENSATED, message, failure.blockers, warnings)
     # What failed in a stack says by itself what to do about it.
     advice = "" if failure.message.endswith("then try again.") else " Mend that, then try again."
     message = f"{record.kind} of {subject} failed midway and everything was put back. {failure.message}{advice}"

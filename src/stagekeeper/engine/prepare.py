@@ -15,7 +15,7 @@ from stagekeeper.domain.lock import COLLECT, holds
 from stagekeeper.domain.model import OperationId, Service
 from stagekeeper.domain.operation import OperationKind, Phase, Status
 from stagekeeper.domain.orphans import SweepSettings
-from stagekeeper.domain.plan import ConfigurePlan, Plan, Unchanged
+from stagekeeper.domain.plan import ConfigurePlan, Foreseen, Plan, Unchanged
 from stagekeeper.domain.record import Carrier, OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.request import (
@@ -95,6 +95,8 @@ def prepare(deps: Deps, carrier: Carrier) -> Step:
         case AdoptPlan(new_service=new_service, releases=releases) if new_service or releases:
             service = Service(decision.service, decision.last_release)
             return resume(deps.journal.record_intent(record, bodies.put_plan(decision), service, taking=len(releases)))
+        case Foreseen():
+            raise AssertionError("only a dry run goes by what it can foresee")
         case Plan() | ConfigurePlan() | TeardownPlan() | AdoptPlan():
             return resume(deps.journal.record_intent(record, bodies.put_plan(decision)))
     assert_never(decision)
@@ -155,7 +157,7 @@ def _looked(deps: Deps, operation_id: OperationId, request: Request, stack: Swee
     return decision
 
 
-_Decided = FirstStacks | WithStacks | Plan | ConfigurePlan | TeardownPlan | AdoptPlan | Unchanged | Refusal
+_Decided = FirstStacks | WithStacks | Plan | Foreseen | ConfigurePlan | TeardownPlan | AdoptPlan | Unchanged | Refusal
 
 
 def _decide(

@@ -26,6 +26,7 @@ from stagekeeper.domain.recovery import (
     Running,
     after_death,
     all_at_target,
+    death,
     is_carrier,
     recovery_name,
 )
@@ -186,12 +187,13 @@ def _take_over(deps: Deps, carrier: Carrier, record: OperationRecord) -> Step:
     if record.execution != carrier.execution and isinstance(liveness, Running):
         # It was not to be seen when it was taken for dead, or was redriven since. It carries the operation to the end, or dies.
         return Wait(_LOOK_AGAIN, (record.operation_id,))
-    known = isinstance(liveness, Over) and record.execution != carrier.execution
-    died = f"Its execution {record.execution} {liveness} before it was done" if known else "Its execution was lost"
+    over = liveness if isinstance(liveness, Over) and record.execution != carrier.execution else None
+    died = death(record.execution, over)
     record = deps.journal.take_over(record, carrier.execution)
     match after_death(record):
         case EndUnbegun():
-            sentence = f"{died}; nothing had been changed. Start the {record.kind} again."
+            again = "again if it is still wanted" if over is not None and over.was_stopped else "again"
+            sentence = f"{died}; nothing had been changed. Start the {record.kind} {again}."
             return close(deps, record, Status.REFUSED, failed(Refusal(Code.INTERNAL, sentence), record.operation_id))
         case GoForward():
             return _of(record, resume(record))

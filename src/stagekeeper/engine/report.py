@@ -13,7 +13,7 @@ from stagekeeper.domain.facts import CodeStored
 from stagekeeper.domain.model import FunctionArn, OperationId, ReleaseNumber, ServiceName, StageName
 from stagekeeper.domain.operation import OperationKind, Status
 from stagekeeper.domain.orphans import Verdict
-from stagekeeper.domain.plan import Change, ConfigurePlan, Plan, Published, Unchanged, changes
+from stagekeeper.domain.plan import Change, ConfigurePlan, Foreseen, Plan, Published, Unchanged, changes
 from stagekeeper.domain.record import End, OperationRecord, Succeeded
 from stagekeeper.domain.sweep import deletions
 from stagekeeper.domain.teardown import TeardownPlan
@@ -68,7 +68,7 @@ class Recovered:
 
 
 #: What an operation that ends well was decided to do, or did.
-Decision = Plan | Unchanged | ConfigurePlan | TornDown | Swept | AdoptPlan | Recovered
+Decision = Plan | Foreseen | Unchanged | ConfigurePlan | TornDown | Swept | AdoptPlan | Recovered
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,8 @@ def _releases(subject: Subject, decision: Decision) -> tuple[ReleaseNumber | Non
     match decision:
         case Plan():
             return decision.release, decision.previous_release
+        case Foreseen(plan=plan):
+            return None, plan.previous_release
         case Unchanged():
             return decision.release, None if subject.stage is None else decision.release
         case ConfigurePlan():
@@ -157,8 +159,12 @@ def _lines(decision: Decision, published: Mapping[FunctionArn, Published]) -> li
     match decision:
         case Plan():
             return changes(decision, published)
-        case Unchanged() | ConfigurePlan() | Recovered():
+        case Foreseen(plan=plan):
+            return changes(plan, published)
+        case Unchanged() | Recovered():
             return []
+        case ConfigurePlan():
+            return list(decision.changes)
         case TornDown(plan=plan, verdicts=verdicts):
             return [*teardown.changes(plan), *deletions(verdicts)]
         case Swept(verdicts=verdicts):
@@ -172,7 +178,7 @@ def _warnings(decision: Decision) -> list[str]:
     match decision:
         case Plan() | Unchanged() | AdoptPlan():
             return list(decision.warnings)
-        case TornDown(plan=plan):
+        case TornDown(plan=plan) | Foreseen(plan=plan):
             return list(plan.warnings)
         case Swept(warnings=warnings):
             return list(warnings)

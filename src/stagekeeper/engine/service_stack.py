@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.aws.errors import Unanswered
 from stagekeeper.domain.facts import Unreadable
+from stagekeeper.domain.leaving import leaving, lost_with
 from stagekeeper.domain.model import (
     FunctionArn,
     LogicalName,
@@ -24,8 +24,9 @@ from stagekeeper.domain.model import (
 )
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.plan import Change
+from stagekeeper.domain.reconfigured import Reconfigured, only_code_differs, reconfigured
 from stagekeeper.domain.refusal import Refusal
-from stagekeeper.domain.service_template import ServiceTemplate, functions_in, only, what_changes, without_code
+from stagekeeper.domain.service_template import ServiceTemplate, functions_in, only, what_changes
 from stagekeeper.domain.split_model import SERVICE
 from stagekeeper.domain.stack_plan import StackPlan, StackStep, When
 from stagekeeper.domain.stack_work import Owner
@@ -51,13 +52,14 @@ class Newest:
 class ServiceStack:
     """``step`` brings the stack to what is wanted before anything else (None: it is that), ``going`` lets go afterwards of what
     nobody needs any more; ``changes`` and ``warnings`` are for people. ``configured`` are the functions that ``step`` changes in
-    more than their code."""
+    more than their code; ``only_code``: it changes nothing but that, so that what others take from the stack stays."""
 
     step: StackStep | None
     going: StackStep | None
     changes: tuple[Change, ...]
     warnings: tuple[str, ...]
-    configured: frozenset[LogicalName] = frozenset()
+    configured: Reconfigured
+    only_code: bool
 
 
 def plan_service_stack(
@@ -92,17 +94,19 @@ def plan_service_stack(
             template=newest.key,
             unknown_before=found.unknown,
         )
-    leaving = set(first.template["Resources"]) - set(last.template["Resources"])
+    leaves = set(first.template["Resources"]) - set(last.template["Resources"])
     going = None
-    if leaving:
-        functions = leaving & set(functions_in(first.template))
+    if leaves:
+        functions = leaves & set(functions_in(first.template))
         going = StackStep(name, None, When.CLEAN_UP, before=key, after=key, template=newest.key, removes_function=bool(functions))
     before = None if step is None or step.before is None else bodies.stack_template(step.before)
     lines = [] if step is None else [_action(step, what_changes(first.template, before))]
     changes = (*lines, *_changes(first, last, by_others))
+    warnings = (*newest.template.warnings, *lost_with(name, first.template, leaves))
     values_before = {} if step is None or step.before is None else bodies.stack_content(step.before).parameters
-    configured = _configured(first, content.parameters, before, values_before)
-    return ServiceStack(step, going, changes, newest.template.warnings, configured)
+    configured = reconfigured(first.template, content.parameters, before, values_before)
+    only_code = step is None or only_code_differs(first.template, content.parameters, before, values_before)
+    return ServiceStack(step, going, changes, warnings, configured, only_code)
 
 
 def _without(current: Iterable[Declared], stage: StageName | None) -> list[Declared]:
@@ -268,20 +272,6 @@ def _needed(declared_by: Iterable[Declared]) -> dict[str, tuple[StageName, ...]]
     return needed
 
 
-def _configured(
-    wanted: Union, values: Mapping[str, str], before: Mapping[str, Any] | None, values_before: Mapping[str, str]
-) -> frozenset[LogicalName]:
-    """The functions whose template, code left out, is another one; all of them where values of parameters are."""
-    if before is None:
-        return frozenset()
-    names = functions_in(wanted.template)
-    if dict(values) != dict(values_before):
-        return frozenset(names)
-    old = before.get("Resources", {})
-    new = wanted.template["Resources"]
-    return frozenset(name for name in names if name not in old or without_code(new[name]) != without_code(old[name]))
-
-
 def _action(step: StackStep, resources: str) -> Change:
     if step.is_made_anew:
         return Change(step.name, "create_stack", None, None, f"what all stages share is made: {resources}")
@@ -302,7 +292,8 @@ def _changes(first: Union, last: Union, by_others: Sequence[Declared]) -> list[C
         why = f"{_of(stages)} declares it" if logical_id in declared_by_others else f"{_listed(stages)} serves what needs it"
         lines.append(Change(logical_id, "keep_shared", None, None, f"not in this template, but {why}"))
     for logical_id in sorted(set(first.template["Resources"]) - set(last.template["Resources"])):
-        reason = "nothing declares it any more once this deploy is done: it leaves the service stack"
+        what = leaving(first.template["Resources"][logical_id]).what
+        reason = f"nothing declares it any more once this deploy is done: it leaves the service stack; {what}"
         lines.append(Change(logical_id, "delete_shared", None, None, reason))
     return lines
 

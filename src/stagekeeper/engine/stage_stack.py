@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.domain.facts import Absent, Unreadable
+from stagekeeper.domain.leaving import lost_with
 from stagekeeper.domain.model import FunctionArn, LogicalName, OperationId, ServiceName, Stage, StageName
-from stagekeeper.domain.plan import Change
+from stagekeeper.domain.plan import Action, Change
 from stagekeeper.domain.refusal import Code, Refusal, not_readable
 from stagekeeper.domain.request import Variables
-from stagekeeper.domain.service_template import ServiceTemplate, Unfilled, stage_stack, what_changes, what_goes
+from stagekeeper.domain.service_template import ServiceTemplate, Unfilled, stage_body, stage_stack, what_changes, what_goes
 from stagekeeper.domain.stack_plan import StackPlan, StackStep, When, stage_stack_name
 from stagekeeper.domain.stack_work import Owner, Stack
 from stagekeeper.engine.deps import Deps
@@ -56,7 +57,7 @@ def plan_stage_stack(
     if isinstance(made, Unfilled):
         return _unfilled(wish, name, made)
     if made is None:
-        return _without(wish, name, None if applied is None else applied.content)
+        return _without(wish, name, None if applied is None else applied.content, bodies)
     key, content = bodies.put_stack_content(*made, read_only=read_only)
     owner = Owner(wish.service, wish.stage, deps.plane)
     found = look_at_stack(deps, operation_id, name, owner)
@@ -68,7 +69,40 @@ def plan_stage_stack(
     before = None if step.before is None else bodies.stack_template(step.before)
     reason = f"what the stage has of its own: {what_changes(made[0], before)}"
     action = Change(name, "create_stack" if step.is_made_anew else "update_stack", None, None, reason)
-    return StackPlan((step,), (action,))
+    gone = () if before is None else set(before.get("Resources", {})) - set(made[0]["Resources"])
+    return StackPlan((step,), (action,), () if before is None else lost_with(name, before, gone))
+
+
+def foreseen_stage_stack(
+    deps: Deps,
+    bodies: Bodies,
+    operation_id: OperationId,
+    wish: StageWish,
+    arns: Mapping[LogicalName, FunctionArn],
+    *,
+    outputs_stay: bool,
+) -> StackPlan | Refusal:
+    """What becomes of the stack, as far as a dry run can tell while the service stack is not yet as it will be.
+
+    ``outputs_stay``: what it takes from there stays as it is. Raises CallFailed and MalformedItem.
+    """
+    name = stage_stack_name(wish.service, wish.stage)
+    applied = deps.store.stack(wish.service, name)
+    template = wish.template
+    if template is None or (template.stage is None and not wish.variables):
+        return _without(wish, name, None if applied is None else applied.content, bodies)
+    crossing = {LogicalName(of) for each in (template.aliases, template.arns, template.names) for of in each.values()}
+    if applied is not None and crossing <= arns.keys() and (outputs_stay or not template.outputs):
+        return plan_stage_stack(deps, bodies, operation_id, wish, arns, read_only=True)
+    body = stage_body(template, wish.service, wish.stage, wish.variables)
+    before = None if applied is None else bodies.stack_template(applied.content)
+    if body == before:
+        reason = "whether anything of it differs is known once the service stack is changed"
+        return StackPlan(changes=(Change(name, "update_stack", None, None, reason),))
+    action: Action = "create_stack" if before is None else "update_stack"
+    gone = () if before is None else set(before.get("Resources", {})) - set(body["Resources"])
+    reason = f"what the stage has of its own: {what_changes(body, before)}"
+    return StackPlan(changes=(Change(name, action, None, None, reason),), warnings=lost_with(name, before or {}, gone))
 
 
 def owned_elsewhere(deps: Deps, operation_id: OperationId, service: ServiceName, stage: StageName) -> Refusal | None:
@@ -77,13 +111,16 @@ def owned_elsewhere(deps: Deps, operation_id: OperationId, service: ServiceName,
     return found if isinstance(found, Refusal) else None
 
 
-def _without(wish: StageWish, name: str, before: str | None) -> StackPlan:
+def _without(wish: StageWish, name: str, before: str | None, bodies: Bodies) -> StackPlan:
     """The template gives the stage nothing of its own, any more."""
     if before is None:
         return StackPlan()
-    gone = Change(name, "delete_stack", None, None, "the template gives the stage nothing of its own any more")
+    template = bodies.stack_template(before)
+    reason = f"the template gives the stage nothing of its own any more: it goes {what_goes(template)}"
+    gone = Change(name, "delete_stack", None, None, reason)
     # What is gone with it cannot be put back: traffic first, whatever the operation.
-    return StackPlan((StackStep(name, wish.stage, When.AFTER_COMMIT, before=before, after=None),), (gone,))
+    step = StackStep(name, wish.stage, When.AFTER_COMMIT, before=before, after=None)
+    return StackPlan((step,), (gone,), lost_with(name, template, template.get("Resources", {})))
 
 
 def _unfilled(wish: StageWish, name: str, made: Unfilled) -> Refusal:

@@ -6,23 +6,24 @@ The functions are what the service stack made; from there on such a deploy is on
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from stagekeeper.aws.bodies import Bodies
 from stagekeeper.domain.deploy import DeployWish, StackWish, admit_deploy, plan_deploy
-from stagekeeper.domain.facts import Absent, Artifact, StageFacts, Unreadable, WantedFunction
-from stagekeeper.domain.model import LogicalName, OperationId, ReleaseNumber, Stage, TemplateRef
-from stagekeeper.domain.plan import Change, Plan, Unchanged
+from stagekeeper.domain.facts import Absent, Artifact, DeployFacts, StageFacts, Unreadable, WantedFunction
+from stagekeeper.domain.model import FunctionArn, LogicalName, OperationId, Stage, TemplateRef
+from stagekeeper.domain.plan import Change, Foreseen, Plan, Unchanged
 from stagekeeper.domain.record import OperationRecord
 from stagekeeper.domain.refusal import Code, Refusal
 from stagekeeper.domain.request import CodeWish, DeployRequest, FunctionWish, TemplateWish, Variables
-from stagekeeper.domain.service_template import code_of, what_changes
-from stagekeeper.domain.stack_plan import StackPlan, When, same_stack, stage_stack_name
+from stagekeeper.domain.service_template import code_of
+from stagekeeper.domain.stack_plan import StackPlan, When, same_stack
 from stagekeeper.domain.teardown import TeardownPlan
 from stagekeeper.engine.deps import Deps
 from stagekeeper.engine.gather import deploy_facts, in_parallel, recorded
 from stagekeeper.engine.service_stack import Newest, ServiceStack, plan_service_stack
-from stagekeeper.engine.stage_stack import StageWish, owned_elsewhere, plan_stage_stack
+from stagekeeper.engine.stage_stack import StageWish, foreseen_stage_stack, owned_elsewhere, plan_stage_stack
 from stagekeeper.engine.templates import Looked, look_at_template
 
 
@@ -64,14 +65,14 @@ def decide_template_deploy(
     record: OperationRecord | None,
     *,
     read_only: bool,
-) -> FirstStacks | WithStacks | Plan | Unchanged | Refusal:
+) -> FirstStacks | WithStacks | Plan | Foreseen | Unchanged | Refusal:
     """``record`` is that of an operation whose service stack is there; None before. Raises CallFailed and MalformedItem."""
     bodies = Bodies(deps.artifacts)
     look = _look(deps, bodies, operation_id, request, template, record, read_only=read_only)
     if isinstance(look, Refusal):
         return look
     if look.service.step is not None and record is None:
-        return _first(deps, operation_id, look, read_only=read_only)
+        return _first(deps, bodies, operation_id, look, read_only=read_only)
     functions = _functions(deps, look)
     if isinstance(functions, Refusal):
         return functions
@@ -79,9 +80,8 @@ def decide_template_deploy(
     done = bodies.stack_plan_of(record).of(When.FIRST) if record is not None else ()
     stage = StackPlan()
     if request.stage is not None:
-        arns = {each.function: each.latest.arn for each in facts.functions if isinstance(each, WantedFunction)}
         wish = StageWish(request.service, request.stage, look.looked.template, look.variables, When.BEFORE_MOVE)
-        planned = plan_stage_stack(deps, bodies, operation_id, wish, arns, read_only=read_only)
+        planned = plan_stage_stack(deps, bodies, operation_id, wish, _arns(facts), read_only=read_only)
         if isinstance(planned, Refusal):
             return planned
         stage = planned
@@ -186,7 +186,9 @@ def _contested(
     return Refusal(Code.SHARED_RESOURCE_IN_USE, sentence, tuple(f"{name}: {', '.join(found[name])}" for name in names))
 
 
-def _first(deps: Deps, operation_id: OperationId, look: _Look, *, read_only: bool) -> FirstStacks | Plan | Refusal:
+def _first(
+    deps: Deps, bodies: Bodies, operation_id: OperationId, look: _Look, *, read_only: bool
+) -> FirstStacks | Plan | Foreseen | Refusal:
     """What can be refused is refused before the service stack is touched: by the functions that are there already."""
     functions = _functions(deps, look)
     if isinstance(functions, Refusal):
@@ -194,38 +196,67 @@ def _first(deps: Deps, operation_id: OperationId, look: _Look, *, read_only: boo
     refused = _missing_code(deps, look, functions) or _stage_stack_of_others(deps, operation_id, look)
     if refused is not None:
         return refused
-    changes = (*_published_later(look, functions), *look.service.changes, *_stage_lines(deps, look))
-    wish = replace(look.wish, stacks=replace(look.wish.stacks, changes=changes, warnings=look.service.warnings))
-    decision = plan_deploy(wish, deploy_facts(deps, wish, functions, look.at, read_only=read_only))
+    facts = deploy_facts(deps, look.wish, functions, look.at, read_only=read_only)
+    stage: StackPlan | Refusal = _stage_foreseen(deps, bodies, operation_id, look, facts) if read_only else StackPlan()
+    if isinstance(stage, Refusal):
+        return stage
+    changes = (*_published_later(look, functions), *look.service.changes, *stage.changes)
+    warnings = (*look.service.warnings, *stage.warnings)
+    wish = replace(look.wish, stacks=replace(look.wish.stacks, changes=changes, warnings=warnings))
+    decision = plan_deploy(wish, facts)
     if isinstance(decision, Refusal):
         return decision
     if read_only and isinstance(decision, Plan):
-        return _as_far_as_known(decision, look)
+        return _as_far_as_known(decision, look, functions)
     if look.service.step is None:
         raise AssertionError("there is nothing to do about the service stack first")
     return FirstStacks(StackPlan((look.service.step,), look.service.changes, look.service.warnings))
 
 
+def _stage_foreseen(
+    deps: Deps, bodies: Bodies, operation_id: OperationId, look: _Look, facts: DeployFacts
+) -> StackPlan | Refusal:
+    if look.request.stage is None:
+        return StackPlan()
+    wish = StageWish(look.request.service, look.request.stage, look.looked.template, look.variables, When.BEFORE_MOVE)
+    return foreseen_stage_stack(deps, bodies, operation_id, wish, _arns(facts), outputs_stay=look.service.only_code)
+
+
+def _arns(facts: DeployFacts) -> dict[LogicalName, FunctionArn]:
+    return {each.function: each.latest.arn for each in facts.functions if isinstance(each, WantedFunction)}
+
+
 def _published_later(look: _Look, there: Mapping[LogicalName, FunctionWish]) -> list[Change]:
-    """The functions whose content only the service stack will tell."""
+    """The functions of which the template says that the service stack makes them, or makes them another."""
     new = "the service stack makes the function first"
     other = "the service stack configures it anew: the version with that is made, or taken where there is one"
-    names = (name for name in look.looked.template.functions if name not in there or name in look.service.configured)
+    surely = look.service.configured.surely
+    names = (name for name in look.looked.template.functions if name not in there or name in surely)
     return [Change(name, "publish", None, None, other if name in there else new) for name in names]
 
 
-def _as_far_as_known(plan: Plan, look: _Look) -> Plan:
-    """What is planned of functions that the service stack configures anew goes by what they are now: nobody should rely on it."""
-    anew = look.service.configured
-    if not anew:
-        return plan
-    return replace(
+def _as_far_as_known(plan: Plan, look: _Look, there: Mapping[LogicalName, FunctionWish]) -> Plan | Foreseen:
+    """What is planned of functions that the service stack configures anew, or may, goes by what they are now: nobody should rely
+    on it. A first release is the first, whatever is in it."""
+    surely, perhaps = look.service.configured.surely, look.service.configured.perhaps
+    new = set(look.looked.template.functions) - there.keys()
+    published = {each.function for each in plan.publishes} - surely
+    unknown = (surely | perhaps) - published
+    told = replace(
         plan,
-        release=ReleaseNumber(look.at.last_release + 1),
-        publishes=tuple(each for each in plan.publishes if each.function not in anew),
-        reuses=tuple(each for each in plan.reuses if each.function not in anew),
-        moves=tuple(each for each in plan.moves if each.function not in anew),
+        publishes=tuple(each for each in plan.publishes if each.function in published),
+        reuses=tuple(each for each in plan.reuses if each.function not in unknown),
+        moves=tuple(each for each in plan.moves if each.function not in unknown),
+        warnings=(*plan.warnings, *_not_known(perhaps - published)),
     )
+    return Foreseen(told) if (surely or perhaps or new) and look.at.last_release else told
+
+
+def _not_known(perhaps: AbstractSet[LogicalName]) -> tuple[str, ...]:
+    if not perhaps:
+        return ()
+    sentence = "is known once the service stack is changed: what they refer to changes there, but they may come out the same"
+    return (f"whether there is a new version of {', '.join(sorted(perhaps))} {sentence}",)
 
 
 def _stage_stack_of_others(deps: Deps, operation_id: OperationId, look: _Look) -> Refusal | None:
@@ -233,18 +264,6 @@ def _stage_stack_of_others(deps: Deps, operation_id: OperationId, look: _Look) -
     if request.stage is None or (look.looked.template.stage is None and not look.variables):
         return None
     return owned_elsewhere(deps, operation_id, request.service, request.stage)
-
-
-def _stage_lines(deps: Deps, look: _Look) -> tuple[Change, ...]:
-    """What a dry run can tell of a stage's stack while what it takes from the service stack is not there."""
-    template, stage = look.looked.template, look.request.stage
-    if stage is None or (template.stage is None and not look.variables):
-        return ()
-    name = stage_stack_name(look.request.service, stage)
-    there = deps.store.stack(look.request.service, name) is not None
-    own = what_changes(template.stage, None) if template.stage is not None else "its variables"
-    reason = f"what the stage has of its own{', as far as it differs then' if there else ''}: {own}"
-    return (Change(name, "update_stack" if there else "create_stack", None, None, reason),)
 
 
 def _functions(deps: Deps, look: _Look) -> dict[LogicalName, FunctionWish] | Refusal:

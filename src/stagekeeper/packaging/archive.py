@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from stagekeeper.packaging.errors import PackagingFailed
+from stagekeeper.packaging.errors import NothingThere, PackagingFailed
 from stagekeeper.packaging.folder import MOST_BYTES, File, Folder, digest_of, folder_of, readable, too_large
 
 _ARCHIVES = (".zip", ".jar")
@@ -92,7 +92,7 @@ def _stored(archive: zipfile.ZipFile, file: File, tell: Callable[[int], object])
 
 def _archive(path: Path) -> Content:
     if not path.exists():
-        raise PackagingFailed(f"{path} is not there. Build first, or mend the path.")
+        raise NothingThere(f"{path} is not there.")
     if path.suffix.lower() not in _ARCHIVES:
         raise PackagingFailed(f"{path} is neither a folder nor a .zip or .jar. Give the folder that the code lies in.")
     try:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stagekeeper.packaging.errors import PackagingFailed
+from stagekeeper.packaging.errors import NothingThere, PackagingFailed
 
 #: Lambda's limit for a function or a layer, unzipped (Developer Guide, "Lambda quotas").
 MOST_BYTES = 262_144_000
@@ -64,7 +64,7 @@ def folder_of(path: Path, digest: Callable[[File], bytes] = digest_of) -> Folder
     """Reads all of it: ``digest`` is asked for each file in turn, sorted by name. Raises PackagingFailed."""
     files = sorted(_walk(path), key=lambda file: file.name.encode())
     if not files:
-        raise PackagingFailed(f"The folder {path} has no files to package. Build first, or mend the path.")
+        raise NothingThere(f"The folder {path} has no files to package.")
     whole = hashlib.sha256(_FORM)
     for file in files:
         # Of these only the name has more than one length, so no two folders are written alike.

@@ -17,7 +17,7 @@ from stagekeeper.domain.split_model import Path as Members
 from stagekeeper.domain.split_model import Problem, Source, Unsplittable
 from stagekeeper.packaging.archive import CodeOnDisk, Content, content_of
 from stagekeeper.packaging.artifact import Artifact, artifact
-from stagekeeper.packaging.errors import PackagingFailed
+from stagekeeper.packaging.errors import NothingThere, PackagingFailed
 from stagekeeper.packaging.local import Form, Kind, Pointer, local
 from stagekeeper.packaging.rewrite import rewritten
 from stagekeeper.template.macros import macro_problems
@@ -41,19 +41,19 @@ class Packaged:
         return {"s3_bucket": self.bucket, "s3_key": self.document.key}
 
 
-def package_template(template: Path, *, service: str, bucket: str, scratch: Path) -> Packaged:
-    """The template of that file; its paths are relative to its folder. Raises PackagingFailed.
+def package_template(template: Path, *, service: str, bucket: str, scratch: Path, built: bool = False) -> Packaged:
+    """The template of that file; its paths are relative to its folder. ``built``: just now. Raises PackagingFailed.
 
     Every line of the uploaded text stands where it stands in the file, so what is said of a line holds for the file.
     """
-    text = _text(template)
+    text = _text(template, built=built)
     source = _source(template, text)
     found = local(source)
     problems = (*macro_problems(source), *found.problems)
     if problems:
         raise _refusal(template, problems)
     codes = CodeOnDisk()
-    made = {pointer: _pointed_at(pointer, template, source, codes, service) for pointer in found.pointers}
+    made = {pointer: _pointed_at(pointer, template, source, codes, service, built=built) for pointer in found.pointers}
     values = {pointer.path: _value(pointer.form, bucket, one.key) for pointer, one in made.items()}
     document = scratch / ("template.json" if template.suffix.lower() == ".json" else "template.yaml")
     _write(document, _with(template, text, source, values))
@@ -62,11 +62,17 @@ def package_template(template: Path, *, service: str, bucket: str, scratch: Path
 
 
 def package_functions(
-    functions: Mapping[str, Mapping[str, Any]], folder: Path, *, service: str, bucket: str, scratch: Path
+    functions: Mapping[str, Mapping[str, Any]],
+    folder: Path,
+    *,
+    service: str,
+    bucket: str,
+    scratch: Path,
+    built: bool = False,
 ) -> Packaged:
     """``functions`` as requests have them, but that ``code`` may be a path: of a folder or an archive, relative to ``folder``.
 
-    Raises PackagingFailed.
+    ``built``: just now. Raises PackagingFailed.
     """
     codes = CodeOnDisk()
     made: list[Artifact] = []
@@ -75,7 +81,7 @@ def package_functions(
         code = function.get("code")
         document[name] = dict(function)
         if isinstance(code, str):
-            with _about(f"code of {name}"):
+            with _about(f"code of {name}", "its `code` in the project file", built=built):
                 one = artifact(f"code of {name} ({code})", service, codes.of(folder / code), "zip")
             made.append(one)
             document[name]["code"] = {"s3_bucket": bucket, "s3_key": one.key}
@@ -90,11 +96,12 @@ def package_functions(
 # --- a template
 
 
-def _text(template: Path) -> str:
+def _text(template: Path, *, built: bool) -> str:
     try:
         return template.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise PackagingFailed(f"There is no template {template}. Build first, or mend its path in the project file.") from None
+        advice = "The build has run and left none there: mend" if built else "Build first, or mend"
+        raise PackagingFailed(f"There is no template {template}. {advice} its path in the project file.") from None
     except OSError as error:
         raise PackagingFailed(f"The template {template} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:
@@ -116,10 +123,10 @@ def _refusal(template: Path, problems: Iterable[Problem]) -> PackagingFailed:
     return PackagingFailed("\n".join(said))
 
 
-def _pointed_at(pointer: Pointer, template: Path, source: Source, codes: CodeOnDisk, service: str) -> Artifact:
+def _pointed_at(pointer: Pointer, template: Path, source: Source, codes: CodeOnDisk, service: str, *, built: bool) -> Artifact:
     member, users = pointer.path[-1], ", ".join(pointer.users)
     path = template.parent / pointer.value
-    with _about(f"{template}, line {source.lines.get(pointer.path)}: {member} of {users}"):
+    with _about(f"{template}, line {source.lines.get(pointer.path)}: {member} of {users}", member, built=built):
         if pointer.kind is Kind.ZIP:
             return artifact(f"{member} of {users} ({pointer.value})", service, codes.of(path), "zip")
         if not path.is_file():
@@ -166,9 +173,12 @@ def _apart_from_metadata(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _about(what: str) -> Iterator[None]:
+def _about(what: str, member: str, *, built: bool) -> Iterator[None]:
     try:
         yield
+    except NothingThere as failure:
+        advice = f"The build has run and made nothing there: mend {member}." if built else f"Build first, or mend {member}."
+        raise PackagingFailed(f"{what}: {failure} {advice}") from None
     except PackagingFailed as failure:
         raise PackagingFailed(f"{what}: {failure}") from None
 

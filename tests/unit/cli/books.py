@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from stagekeeper.aws import items
 from stagekeeper.aws.clock import iso
@@ -30,7 +31,7 @@ from stagekeeper.domain.model import (
     VersionNumber,
 )
 from stagekeeper.domain.operation import OperationKind, Phase, Status
-from stagekeeper.domain.record import OperationRecord, Succeeded
+from stagekeeper.domain.record import Failed, OperationRecord, Succeeded
 
 ORDERS: Final = ServiceName("orders")
 #: Half past two in the afternoon in Berlin, in summer.
@@ -131,6 +132,8 @@ class Books:
         execution: str | None = None,
         asked_at: float = NOON,
         ended: bool = False,
+        output: Mapping[str, Any] | None = None,
+        failed: str | None = None,
     ) -> None:
         record = OperationRecord(
             operation_id=OperationId(name),
@@ -147,7 +150,8 @@ class Books:
             request_key="requests/x.json",
             execution=execution or name,
         )
-        end = items.end_attributes(Succeeded({}), iso(asked_at)) if ended else {}
+        how = Succeeded(output or {}) if failed is None else Failed("InvalidRequest", {"message": failed, "blockers": []})
+        end = items.end_attributes(how, iso(asked_at)) if ended else {}
         self.table.put(Put(items.operation_key(record.operation_id), {**items.operation_item(record), **end}))
 
     def lock(self, *holders: Entry, queue: tuple[Entry, ...] = (), sweeper: Entry | None = None) -> None:

@@ -18,6 +18,7 @@ import boto3
 import pytest
 import typer
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from moto.stepfunctions.models import stepfunctions_backends
 
 from stagekeeper.cli.main import app
 from tests.fake import wire_query
@@ -116,6 +117,12 @@ class Desk:
         listed = self._sfn.list_executions(stateMachineArn=self._machine)["executions"]
         told = (self._sfn.describe_execution(executionArn=each["executionArn"]) for each in listed)
         return {each["name"]: json.loads(each["input"]) for each in told}
+
+    def ends(self, name: str) -> None:
+        """An execution succeeds: moto runs nothing, so it would go on for ever."""
+        (machine,) = (each for each in stepfunctions_backends["123456789012"][REGION].state_machines if each.arn == self._machine)
+        (execution,) = (each for each in machine.executions if each.name == name)
+        execution.status, execution.stop_date, execution.output = "SUCCEEDED", datetime.now(UTC), "{}"
 
     def objects(self) -> set[str]:
         return {each["Key"] for each in self._s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])}

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from stagekeeper.cli.board import LEGEND, Board, show
+from stagekeeper.cli.board import LEGEND, Board, places, show
 from stagekeeper.domain.lock import Entry
 from stagekeeper.domain.model import (
     FunctionArn,
@@ -124,9 +124,24 @@ def test_who_works_on_the_service_and_who_waits_is_told_by_the_clock_here() -> N
     )
 
     assert lines[-2:] == [
-        "deploy orders-42 holds publish, stage:dev since 2027-07-14 10:00:00",
-        "deploy orders-43 waits for publish since 2027-07-14 10:00:00",
+        "deploy orders-42 holds stage dev and publishing since 2027-07-14 10:00:00",
+        "deploy orders-43 waits for publishing since 2027-07-14 10:00:00",
     ]
+
+
+@pytest.mark.parametrize(
+    ("slots", "words"),
+    [(("collect",), "the whole service"), (("stage:dev",), "stage dev"), (("publish", "stage:dev"), "stage dev and publishing")],
+)
+def test_what_somebody_holds_is_said_in_words(slots: tuple[str, ...], words: str) -> None:
+    assert places(entry("orders-42", *slots)) == words
+
+
+def test_what_stages_are_for_is_a_row_where_somebody_said_so() -> None:
+    described = replace(stage("dev", 3), settings=Settings(description="what\x1b customers use"))
+
+    assert cells(board(described, stage("qa", 3)), "about") == ["what\N{REPLACEMENT CHARACTER} customers use", "-"]
+    assert not [line for line in printed(board(stage("dev", 3))) if line.startswith("│ about")]
 
 
 def test_a_service_without_stages_says_so() -> None:

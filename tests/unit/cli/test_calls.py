@@ -66,7 +66,7 @@ def test_what_cannot_be_meant_is_wrong_usage(words: tuple[str, ...], sentence: s
 def test_the_payload_is_looked_at_before_anything_is_asked_of_aws() -> None:
     done = typed("invoke", "Api", "--service", "orders", "--payload", "{", "--json")
 
-    assert (done.exit_code, json.loads(done.stdout)["error"]) == (1, "CommandFailed")
+    assert (done.exit_code, json.loads(done.stdout)["error"]) == (2, "Usage")
 
 
 STACK = f"arn:aws:cloudformation:{REGION}:123456789012:stack/stagekeeper/0a1b"

@@ -25,6 +25,10 @@ def lines(table: Table) -> list[str]:
     return [" ".join(line.split()) for line in console.export_text().splitlines() if line.strip()][2:]
 
 
+def test_rows_are_sorted_by_function() -> None:
+    assert [row.function for row in rows([change("kept", name) for name in ("B", "C", "A")])] == ["A", "B", "C"]
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

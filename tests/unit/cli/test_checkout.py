@@ -379,11 +379,13 @@ def test_a_ci_that_tells_no_branch_is_not_asked_through_git(folder: Path, enviro
     assert seen(folder, environ, {**GITHUB, "GITHUB_REF": "refs/tags/v1"}).branch is None
 
 
-def test_a_ci_that_is_not_known_has_gits_branch_and_nobodys_name(folder: Path, environ: dict[str, str]) -> None:
+def test_a_ci_that_is_not_known_tells_neither_branch_nor_name(folder: Path, environ: dict[str, str]) -> None:
+    """What git has there may be a pull request's merge into its target: Drone's is."""
     found = seen(folder, environ, {"CI": "true"})
 
     assert found.ci
-    assert (found.branch, found.user, found.run_url) == ("feature/login", None, None)
+    assert (found.branch, found.user, found.run_url) == (None, None, None)
+    assert seen(folder, environ, {"CI": "true", "STAGEKEEPER_BRANCH": "develop"}).branch == "develop"
 
 
 @pytest.mark.parametrize("value", ["", "false", "False", "0"])

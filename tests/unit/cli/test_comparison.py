@@ -203,7 +203,13 @@ def test_how_many_more_there_are_is_told() -> None:
 
 
 def test_the_same_commit_is_told() -> None:
-    assert told(Between(Commits(), Commits())) == ["Both are from commit aaaaaaaa."]
+    assert told(Between(Commits(), Commits()), "a" * 40, "a" * 40) == ["Both are from commit aaaaaaaa."]
+
+
+def test_what_was_not_committed_keeps_two_sides_of_one_commit_apart() -> None:
+    assert told(Between(Commits(), Commits()), "a" * 40, f"{'a' * 40}-dirty") == [
+        "dev is from commit aaaaaaaa, prod from aaaaaaaa-dirty."
+    ]
 
 
 def test_commits_that_are_not_in_the_checkout_are_told_by_name() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import botocore.session
 import pytest
 
-from stagekeeper.cli.connection import Wanted, change_for, is_embedded
+from stagekeeper.cli.connection import Wanted, _past_the_proxy, change_for, is_embedded
 from stagekeeper.cli.endings import CommandFailed, Exit
 from stagekeeper.embedded.server import IDENTITY_PATH
 
@@ -127,6 +129,8 @@ def test_local_at_an_embedded_aws_takes_its_keys_and_forgets_the_accounts(server
     after = environment(
         Wanted(local=True, region_of_project="eu-west-1"),
         AWS_ENDPOINT_URL=server,
+        AWS_REGION="eu-west-2",
+        AWS_DEFAULT_REGION="eu-west-2",
         AWS_PROFILE="acme",
         AWS_ACCESS_KEY_ID="k",
         AWS_SESSION_TOKEN="t",
@@ -139,7 +143,50 @@ def test_local_at_an_embedded_aws_takes_its_keys_and_forgets_the_accounts(server
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
     }
+
+
+def test_what_a_proxy_is_not_asked_for_stays_so_beside_the_embedded_aws() -> None:
+    """botocore asks the environment's proxy even for loopback."""
+    assert _past_the_proxy({"NO_PROXY": "corp.example"}) == {
+        "NO_PROXY": "corp.example,127.0.0.1",
+        "no_proxy": "corp.example,127.0.0.1",
+    }
+
+
+def test_botocore_takes_the_profile_that_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the environment has beside: botocore looks at AWS_DEFAULT_PROFILE first, and at a role's token before the file."""
+    keys = "[{0}]\naws_access_key_id = of-{0}\naws_secret_access_key = s\n"
+    (tmp_path / "credentials").write_text(keys.format("acme") + keys.format("other"))
+    environ = {
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_PROFILE": "other",
+        "AWS_DEFAULT_PROFILE": "other",
+        "AWS_ACCESS_KEY_ID": "of-variables",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
+        "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r",
+    }
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in environment(Wanted(profile="acme"), **environ).items():
+        monkeypatch.setenv(name, value)
+
+    credentials = botocore.session.Session().get_credentials()
+
+    assert credentials is not None
+    assert credentials.access_key == "of-acme"
+
+
+@pytest.mark.parametrize("endpoint", ["foo", "", "127.0.0.1:4566", "ftp://x"])
+def test_what_is_no_endpoint_is_wrong_usage(endpoint: str) -> None:
+    with pytest.raises(CommandFailed) as refused:
+        change_for(Wanted(endpoint_url=endpoint), {}, None)
+
+    assert refused.value.exit_code is Exit.USAGE
 
 
 @pytest.mark.enable_socket

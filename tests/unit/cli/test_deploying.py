@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 import pytest
 
 from .books import stage
 from .desk import FUNCTIONS, TEMPLATE, Desk
+from .looking import OUTPUT
 
 
 def test_functions_are_packaged_uploaded_and_named(desk: Desk) -> None:
@@ -154,7 +156,6 @@ def test_what_the_project_builds_is_built_first(desk: Desk, options: Sequence[st
         (("--stage", "dev", "--service", "Orders", "--template", "template.yaml"), "service: "),
         (("--stage", "dev", "--variable", "1=x"), "variables.1"),
         (("--stage", "dev", "--parameter", "a-b=x"), "parameters.a-b"),
-        (("--stage", "dev", "--lock-wait", "4000"), "lock_wait_seconds"),
     ],
 )
 def test_what_the_form_forbids_is_told_before_anything_is_built_or_uploaded(
@@ -164,18 +165,19 @@ def test_what_the_form_forbids_is_told_before_anything_is_built_or_uploaded(
 
     answer = desk.refuses("deploy", *options)
 
-    assert answer.code == 3
+    assert answer.code == 2
     assert told in answer.stderr
     assert not (desk.folder / "built").exists()
     assert desk.objects() == set()
 
 
-def test_a_refusal_of_the_form_is_what_the_control_plane_would_say(desk: Desk) -> None:
-    answer = desk.refuses("rollback", "--service", "orders", "--stage", "12345", "--json")
+def test_a_function_of_the_project_file_that_no_request_may_have_is_no_wrong_usage(desk: Desk) -> None:
+    desk.project(FUNCTIONS.replace("Timeout: 10", "Timeout: soon"))
 
-    assert answer.code == 3
-    assert answer.json["error"] == "InvalidRequest"
-    assert [blocker.split(":")[0] for blocker in answer.json["blockers"]] == ["stage"]
+    answer = desk.does("deploy", "--stage", "dev", "--json")
+
+    assert (answer.code, answer.json["error"]) == (1, "CommandFailed")
+    assert "Timeout" in answer.json["message"]
 
 
 def test_functions_take_no_variables(desk: Desk) -> None:
@@ -193,3 +195,59 @@ def test_nothing_to_deploy_is_told(desk: Desk, options: Sequence[str], told: str
 
     assert answer.code == 1
     assert told in answer.stderr
+
+
+# Afterwards.
+
+
+@pytest.mark.parametrize(
+    ("project", "options", "told"),
+    [
+        (TEMPLATE, (), "Outputs: stagekeeper outputs --stage dev\n"),
+        (TEMPLATE, ("--service", "orders", "--stack", "tools"), "outputs --stage dev --service orders --stack tools\n"),
+        (TEMPLATE, ("--json",), None),
+        (FUNCTIONS, (), None),
+    ],
+)
+def test_where_the_addresses_are_is_told_after_a_deploy_from_a_template(
+    desk: Desk, project: str, options: Sequence[str], told: str | None
+) -> None:
+    desk.project(project)
+    desk.books.operation("orders-1", ended=True, output=OUTPUT)
+
+    answer = desk.does("deploy", "--stage", "dev", "--operation-id", "orders-1", *options)
+
+    assert answer.code == 0
+    assert told in answer.stderr if told else "Outputs" not in answer.stderr
+
+
+def test_a_refusal_of_the_template_names_the_file_it_was_made_from(desk: Desk) -> None:
+    desk.project(TEMPLATE)
+    desk.sends("deploy", "--stage", "dev")
+    (sent,) = desk.started().values()
+    place = f"s3://{sent['template']['s3_bucket']}/{sent['template']['s3_key']}"
+    desk.books.operation("orders-2", ended=True, failed=f"{place}, line 3: no.")
+
+    answer = desk.does("deploy", "--stage", "dev", "--operation-id", "orders-2")
+
+    assert answer.code == 3
+    assert f"{place} (that is template.yaml), line 3: no." in answer.stderr
+
+
+def test_what_was_done_before_under_an_id_is_said_to_be(desk: Desk) -> None:
+    line = ("rollback", "--service", "orders", "--stage", "prod", "--operation-id", "orders-3")
+    desk.sends(*line)
+    desk.books.operation("orders-3", ended=True, output={**OUTPUT, "operation": "rollback"})
+    assert "Done before" not in desk.does(*line).stderr
+
+    desk.ends("orders-3")
+    answer = desk.does(*line)
+
+    assert answer.code == 0
+    assert re.search(r"Done before, at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d:\n", answer.stderr)
+
+
+def test_what_nobody_knows_cannot_be_stopped(desk: Desk) -> None:
+    answer = desk.does("stop", "mine-99")
+
+    assert (answer.code, answer.stdout, answer.stderr) == (3, "", "There is no operation mine-99.\n")

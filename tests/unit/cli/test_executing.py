@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
-from stagekeeper.aws.errors import CallFailed
+from stagekeeper.aws.errors import CallFailed, Unanswered
 from stagekeeper.cli.endings import CommandFailed, Exit
-from stagekeeper.cli.executing import Execution, begin, subject_of
+from stagekeeper.cli.executing import Execution, Executions, begin, subject_of
 from stagekeeper.cli.progress import Ended, Lost, Subject
 from stagekeeper.domain.operation import OperationKind
 from stagekeeper.domain.record import Failed, Succeeded
@@ -27,7 +28,7 @@ def world() -> World:
 
 
 def test_the_execution_has_the_operations_name_and_its_request_as_input(world: World) -> None:
-    assert begin(world.executions(), OP, REQUEST) is True
+    assert begin(world.executions(), OP, REQUEST) is None
 
     assert {name: json.loads(each.input) for name, each in world.step_functions.executions.items()} == {OP: REQUEST}
 
@@ -35,7 +36,7 @@ def test_the_execution_has_the_operations_name_and_its_request_as_input(world: W
 def test_the_same_name_and_request_again_is_the_same_operation(world: World) -> None:
     begin(world.executions(), OP, REQUEST)
 
-    assert begin(world.executions(), OP, dict(reversed(REQUEST.items()))) is True
+    assert begin(world.executions(), OP, dict(reversed(REQUEST.items()))) is None
     assert world.step_functions.started == [OP]
 
 
@@ -43,7 +44,10 @@ def test_also_when_it_has_ended(world: World) -> None:
     begin(world.executions(), OP, REQUEST)
     world.step_functions.succeed(OP, OUTPUT)
 
-    assert begin(world.executions(), OP, REQUEST) is False
+    earlier = begin(world.executions(), OP, REQUEST)
+
+    assert earlier is not None
+    assert (earlier.ended, earlier.stopped_at) == (Succeeded(OUTPUT), world.clock.moments.now)
     assert world.step_functions.started == [OP]
 
 
@@ -67,6 +71,42 @@ def test_what_aws_refuses_is_said(world: World) -> None:
         begin(world.executions(), "a b", REQUEST)
 
 
+class LosesAnswers:
+    """Step Functions, behind a network that loses the answer of StartExecution; ``arrives``: the request gets there."""
+
+    def __init__(self, world: World, *, arrives: bool, deaf: bool = False) -> None:
+        self._client: Any = world.step_functions.client()
+        self._arrives, self._deaf = arrives, deaf
+
+    def start_execution(self, **arguments: Any) -> Any:
+        if self._arrives:
+            self._client.start_execution(**arguments)
+        raise ReadTimeoutError(endpoint_url="http://127.0.0.1:1")
+
+    def describe_execution(self, **arguments: Any) -> Any:
+        if self._deaf:
+            raise ReadTimeoutError(endpoint_url="http://127.0.0.1:1")
+        return self._client.describe_execution(**arguments)
+
+
+def behind(world: World, *, arrives: bool, deaf: bool = False) -> Executions:
+    client: Any = LosesAnswers(world, arrives=arrives, deaf=deaf)
+    return Executions(world.plane, lambda: client, lambda: client)
+
+
+def test_a_start_whose_answer_is_lost_is_found_out(world: World) -> None:
+    """Whoever tried again under another name would roll back twice."""
+    assert begin(behind(world, arrives=True), OP, REQUEST) is None
+
+    assert world.step_functions.started == [OP]
+
+
+@pytest.mark.parametrize("deaf", [False, True], ids=["it is not there yet", "nothing answers"])
+def test_a_start_of_which_nothing_is_known_may_have_begun(world: World, deaf: bool) -> None:
+    with pytest.raises(Unanswered):
+        begin(behind(world, arrives=deaf, deaf=deaf), OP, REQUEST)
+
+
 def succeeds(world: World) -> None:
     world.step_functions.succeed(OP, OUTPUT)
 
@@ -87,9 +127,10 @@ def breaks(world: World) -> None:
         (fails, "FAILED", Failed("Locked", {"message": "Waited."})),
         (breaks, "FAILED", Failed("States.Runtime", {"message": "no JSON", "blockers": [], "operation_id": OP, "warnings": []})),
         (lambda world: world.step_functions.stop(OP), "ABORTED", Lost("ABORTED")),
+        (lambda world: world.step_functions.stop(OP, "wrong branch"), "ABORTED", Lost("ABORTED", why="wrong branch")),
         (lambda world: world.step_functions.time_out(OP), "TIMED_OUT", Lost("TIMED_OUT")),
     ],
-    ids=["running", "succeeded", "failed", "broken", "stopped", "timed out"],
+    ids=["running", "succeeded", "failed", "broken", "stopped", "stopped for a reason", "timed out"],
 )
 def test_how_an_execution_stands(world: World, happens: Any, status: str, ended: Ended | None) -> None:
     begin(world.executions(), OP, REQUEST)

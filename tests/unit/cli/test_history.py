@@ -174,3 +174,15 @@ def test_scripts_get_every_member_and_times_in_utc() -> None:
         ],
         "more": True,
     }
+
+
+@pytest.mark.parametrize("name", ["prod-0", "orders-prod-rollback-20261121T172753-9428", "x" * 80])
+@pytest.mark.parametrize("width", [80, 120])
+def test_in_a_terminal_an_operations_id_is_on_a_line_of_its_own(name: str, width: int) -> None:
+    unlinked = replace(JANE, run_url=None)
+    long = movement("a-stage-with-a-long-name", 1, 6, 7, operation_id=name, provenance=unlinked)
+
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", printed(of(long), width)).splitlines()
+
+    assert name in [line.strip() for line in shown]
+    assert max(map(len, shown)) <= width

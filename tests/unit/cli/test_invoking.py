@@ -181,6 +181,9 @@ def test_in_a_terminal_other_payloads_are_not_obeyed() -> None:
     assert shown(answer(b"\x1b[2Jgone"), terminal=True) == "\\x1b[2Jgone\n"
 
 
+LOGS = "stagekeeper logs --stage prod --function Api"
+
+
 @pytest.mark.parametrize(
     ("call", "found", "said"),
     [
@@ -207,7 +210,7 @@ def test_in_a_terminal_other_payloads_are_not_obeyed() -> None:
     ids=["an answer", "no version", "an error", "an error of another form", "not waited for"],
 )
 def test_what_is_told_beside_the_payload(call: Call, found: Answer, said: str) -> None:
-    assert verdict(call, found) == said
+    assert verdict(call, found, LOGS) == said
 
 
 @pytest.mark.parametrize(("log", "text"), [("one\n\x1b[2Jtwo\n", "one\n\\x1b[2Jtwo"), (None, None), ("", None)])
@@ -216,7 +219,7 @@ def test_the_end_of_the_log_is_not_obeyed_either(log: str | None, text: str | No
 
 
 def test_nor_is_the_error() -> None:
-    assert "\x1b" not in verdict(CALL, answer(b'{"errorMessage": "\\u001b[2J"}', "Unhandled"))
+    assert "\x1b" not in verdict(CALL, answer(b'{"errorMessage": "\\u001b[2J"}', "Unhandled"), LOGS)
 
 
 @pytest.mark.parametrize(("payload", "value"), [(b'{"a": 1}', {"a": 1}), (b"plain", "plain"), (b"null", None), (b"", None)])

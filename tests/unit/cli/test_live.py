@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from stagekeeper.cli.live import Lines, Picture, again, title
+from stagekeeper.cli.live import Lines, Picture, title
 from stagekeeper.cli.progress import Course, Look, Lost, Subject, joined, started, went_on
 from stagekeeper.cli.session import Asked, Session
 from stagekeeper.domain.operation import OperationKind, Phase, Status
@@ -206,6 +206,7 @@ def test_where_only_ascii_can_be_shown_there_is_nothing_else() -> None:
         (DEPLOY, "deploy of orders, stage dev"),
         (Subject(OP, OperationKind.SWEEP), "sweep of all services"),
         (Subject(OP, OperationKind.DEPLOY, ORDERS, dry_run=True), "plan of a deploy of orders"),
+        (Subject(OP, OperationKind.ADOPT, ORDERS, dry_run=True), "plan of an adopt of orders"),
         (Subject(OP), "operation"),
     ],
 )
@@ -225,7 +226,7 @@ def test_a_title_says_what_is_done_to_what(subject: Subject, said: str) -> None:
     ids=lambda value: "" if isinstance(value, str) else str(value),
 )
 def test_the_way_back_has_the_same_account_region_endpoint_and_stack(asked: Asked, options: str) -> None:
-    assert again(Session(asked), "follow", OP) == f"stagekeeper follow {OP} {options}".strip()
+    assert Session(asked).again("follow", OP) == f"stagekeeper follow {OP} {options}".strip()
 
 
 def test_the_way_back_to_a_stage_that_means_the_embedded_aws_says_so() -> None:
@@ -233,4 +234,4 @@ def test_the_way_back_to_a_stage_that_means_the_embedded_aws_says_so() -> None:
     session = Session(Asked())
     session._connected = True
 
-    assert shlex.split(again(session, "stop", OP))[-1] == "--local"
+    assert shlex.split(session.again("stop", OP))[-1] == "--local"

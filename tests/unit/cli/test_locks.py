@@ -165,10 +165,10 @@ def busy(books: Books) -> Locks:
 def test_a_file_gets_a_line_for_each(busy: Locks) -> None:
     assert [line.rstrip() for line in printed(busy)] == [
         "service orders",
-        "deploy holds publish, stage:dev since 2027-07-14 14:30:00 (5 min); op; It runs",
-        "rollback waits for stage:dev since 2027-07-14 14:34:00 (1 min), gives up 2027-07-14 15:04:00; next; It runs",
-        "sweep is at work, now and then with collect since 2027-07-14 12:30:00 (2 h 5 min); sweep; It died: its execution "
-        "ended as ABORTED. A recovery begins by itself; if none does: `stagekeeper recover sweep`",
+        "deploy holds stage dev and publishing since 2027-07-14 14:30:00 (5 min); op; It runs",
+        "rollback waits for stage dev since 2027-07-14 14:34:00 (1 min), gives up 2027-07-14 15:04:00; next; It runs",
+        "sweep is at work, now and then with the whole service since 2027-07-14 12:30:00 (2 h 5 min); sweep; It died: its "
+        "execution ended as ABORTED. A recovery begins by itself; if none does: `stagekeeper recover sweep`",
     ]
 
 
@@ -183,7 +183,7 @@ def test_a_narrow_terminal_gets_everything_within_its_width(busy: Locks) -> None
     lines = printed(busy, 80)
 
     assert max(len(line) for line in lines) <= 80
-    assert "stage:dev" in " ".join(lines)
+    assert "stage dev and publishing" in " ".join(lines)
 
 
 def test_scripts_get_every_member_and_times_in_utc(busy: Locks) -> None:

@@ -73,8 +73,22 @@ def test_in_a_terminal_a_line_of_another_day_says_which() -> None:
     assert plain(printed(line(at=yesterday), terminal=True)).startswith("2027-07-13 14:30:00.000 Api")
 
 
-def test_a_long_line_is_not_broken_so_that_it_can_be_copied_whole() -> None:
-    assert "x" * 200 in printed(line("x" * 200), terminal=True)
+def test_in_a_terminal_a_long_line_hangs_below_its_beginning() -> None:
+    first, *more = plain(printed(line("x" * 120), terminal=True)).splitlines()
+
+    place = first.index("x")
+    assert [len(each) <= 80 and each.index("x") == place for each in more] == [True] * 2
+    assert sum(each.count("x") for each in (first, *more)) == 120
+
+
+def test_beside_a_long_name_there_may_be_no_room_for_a_message() -> None:
+    shown = plain(printed(line("x" * 100, function="F" * 50), terminal=True)).splitlines()
+
+    assert shown[1:] == ["x" * 80, "x" * 20]
+
+
+def test_in_a_pipe_a_line_is_never_broken() -> None:
+    assert "x" * 200 in printed(line("x" * 200), terminal=False)
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -92,6 +106,8 @@ def test_a_long_line_is_not_broken_so_that_it_can_be_copied_whole() -> None:
 def test_whatever_a_function_logged_is_shown_and_not_obeyed(terminal: bool, message: str, shown: str) -> None:
     found = printed(line(message), terminal=terminal)
 
+    if terminal:
+        shown = shown.replace("\n", "\n" + " " * (plain(found).index(" 13 ") + 4))
     assert f"13 {shown}\n" in (plain(found) + "\n" if terminal else found)
 
 

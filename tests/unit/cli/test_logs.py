@@ -47,7 +47,8 @@ def contents(**releases: int) -> Contents:
 
 
 def record(now: Stage | None, *moves: Move, others: Sequence[Stage] = (), **releases: int) -> StageRecord:
-    return StageRecord(PROD, now, others, moves, contents(**releases))
+    beside = [StageRecord(other.name, other, (), (), {}) for other in others]
+    return StageRecord(PROD, now, beside, moves, contents(**releases))
 
 
 def move(at: float, left: int | None, to: int | None) -> Move:
@@ -138,8 +139,23 @@ def test_that_another_stage_serves_the_same_version_is_told() -> None:
     others = [stage("qa", 7, Api=2, Worker=1), stage("dev", 8, Api=3)]
 
     assert told(record(stage("prod", 7, Api=2, Worker=1), others=others)) == [
-        "Stage qa serves the same version of Api, Worker: its lines are in the same streams, and shown too."
+        "qa served the same versions of Api, Worker then: its lines are here too."
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("qa",), "qa served the same version of Api then: its lines are here too."),
+        (("qa", "local"), "local and qa served the same version of Api then: their lines are here too."),
+        (
+            ("a", "b", "c", "d", "e", "f", "g"),
+            "a, b, c, d, e and 2 more served the same version of Api then: their lines are here too.",
+        ),
+    ],
+)
+def test_all_stages_that_share_are_told_in_one_line(names: Sequence[str], said: str) -> None:
+    assert told(record(stage("prod", 7, Api=2), others=[stage(name, 7, Api=2) for name in names])) == [said]
 
 
 def test_what_another_stage_shares_of_functions_that_nobody_asked_for_is_not_told() -> None:
@@ -152,7 +168,7 @@ def test_of_many_functions_few_are_named() -> None:
     versions = {f"F{number}": 1 for number in range(8)}
     at = record(stage("prod", 7, **versions), others=[stage("qa", 7, **versions)])
 
-    assert "of F0, F1, F2, F3, F4 and 3 more: " in told(at)[0]
+    assert "of F0, F1, F2, F3, F4 and 3 more then: " in told(at)[0]
 
 
 def test_lines_that_cannot_be_told_apart_any_more_are_told() -> None:
@@ -317,7 +333,7 @@ def test_what_is_to_be_known_of_the_lines_is_told_once(followed: Followed) -> No
     followed.run(rounds=10)
 
     assert followed.told == [
-        "Stage qa serves the same version of Api: its lines are in the same streams, and shown too.",
+        "qa served the same version of Api then: its lines are here too.",
         "prod moved to r7: Api 1 -> 2",
     ]
 
@@ -333,7 +349,7 @@ def test_whose_the_lines_of_the_new_version_are_as_well_is_told_after_the_move(f
 
     assert followed.told == [
         "prod moved to r7: Api 1 -> 2",
-        "Stage qa serves the same version of Api: its lines are in the same streams, and shown too.",
+        "qa served the same version of Api then: its lines are here too.",
     ]
 
 

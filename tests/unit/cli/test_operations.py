@@ -96,7 +96,7 @@ def test_some_are_of_no_service(desk: Desk, line: str, fields: dict[str, Any]) -
 
 def test_what_every_operation_takes_is_sent(desk: Desk) -> None:
     sent = desk.sends(
-        *("rollback", "--service", "orders", "--stage", "prod", "--user", "jim", "--branch", "main"),
+        *("rollback", "--service", "orders", "--stage", "prod", "--user", "jim"),
         *("--reason", "too slow", "--lock-wait", "0", "--operation-id", "orders-prod-42"),
     )
 
@@ -108,7 +108,6 @@ def test_what_every_operation_takes_is_sent(desk: Desk) -> None:
         "reason": "too slow",
         "lock_wait_seconds": 0,
         "actor": "jim",
-        "source": {"branch": "main"},
     }
 
 
@@ -257,9 +256,21 @@ def test_two_persons_of_one_name_are_told(desk: Desk, other: str) -> None:
 def test_a_colleague_who_named_the_stage_is_no_second_owner(desk: Desk, other: str | None) -> None:
     desk.project(FUNCTIONS)
     desk.books.stage(stage("jane", 2))
-    desk.books.moved(movement("jane", 1, None, 1, **by(other)))
+    desk.books.moved(movement("jane", 1, None, 1, **by("jane")), movement("jane", 2, 1, 2, **by(other)))
 
     assert desk.sends(*PERSONAL)["stage"] == "jane"
+
+
+def test_a_stage_that_somebody_else_made_is_nobodys_own(desk: Desk) -> None:
+    """A team's stage may be called as somebody is who comes later."""
+    desk.project(FUNCTIONS)
+    desk.books.stage(stage("jane", 2))
+    desk.books.moved(movement("jane", 1, None, 1, **by("ops")), movement("jane", 2, 1, 2, **by("jane")))
+
+    answer = desk.refuses(*PERSONAL)
+
+    assert answer.code == 3
+    assert "was made by ops" in answer.stderr
 
 
 def test_whoever_had_the_stage_before_it_was_torn_down_has_it_no_more(desk: Desk) -> None:
@@ -303,6 +314,27 @@ def test_another_request_under_the_same_id_is_refused(desk: Desk) -> None:
         "rollback --stage dev --to-release 1 --steps 1",
         "rollback --stage dev --if-release latest",
         "rollback --stage dev --operation-id a/b",
+        "rollback --stage dev --to-release latest",
+        "rollback --stage dev --branch main",
+        "rollback --stage dev --from-branch",
+        "rollback --stage dev --lock-wait 4000",
+        "rollback --stage 12345",
+        "rollback --stage dev --service Foo_Bar",
+        "rollback --nope",
+        "reset --stage dev --to-stage a.b",
+        "clone --from a.b --stage dev",
+        "clone --from dev",
+        "adopt --stages dev --stages a.b",
+        "logs --stage a.b",
+        "logs --stage dev --from-branch",
+        "logs --stage dev --since yesterday",
+        "invoke Api --stage dev --payload {",
+        "invoke Api --stage dev --payload-file nope.json",
+        "follow a/b",
+        "stop a/b",
+        "plan nope",
+        "nope",
+        "local start --port 0",
         "reset --stage dev",
         "reset --stage dev --to-stage qa --to-release 1",
         "teardown",
@@ -322,10 +354,44 @@ def test_another_request_under_the_same_id_is_refused(desk: Desk) -> None:
         "deploy --stage dev --function Api --template template.yaml",
     ],
 )
-def test_options_that_do_not_go_together_are_wrong_usage(desk: Desk, line: str) -> None:
+def test_what_is_wrong_with_the_command_line_is_wrong_usage(desk: Desk, line: str) -> None:
     desk.project(FUNCTIONS)
 
-    answer = desk.refuses(*line.split(), "--json")
+    words = line.split()
+    # Were it started, nobody would wait for it.
+    answer = desk.does(*words, *(["--no-wait"] if words[0] in list(OperationKind) else []), "--json")
 
     assert answer.code == 2
-    assert answer.json["error"] == "InvalidRequest"
+    assert set(answer.json) == {"error", "message", "blockers"}
+    assert answer.json["error"] == "Usage"
+    assert desk.started() == {}
+
+
+def test_for_people_wrong_usage_is_told_on_stderr(desk: Desk) -> None:
+    for line in (["rollback", "--nope"], ["rollback", "--stage", "12345"]):
+        answer = desk.does(*line)
+
+        assert (answer.code, answer.stdout) == (2, "")
+        assert line[-1] in answer.stderr
+
+
+def test_what_is_json_after_two_hyphens_is_no_option(desk: Desk) -> None:
+    answer = desk.does("follow", "--nope", "--", "--json")
+
+    assert (answer.code, answer.stdout) == (2, "")
+
+
+def test_a_branch_that_the_environment_names_goes_with_a_stage(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAGEKEEPER_BRANCH", "release/2")
+
+    sent = desk.sends("rollback", "--service", "orders", "--stage", "prod")
+
+    assert (sent["stage"], sent["source"]) == ("prod", {"branch": "release/2"})
+
+
+@pytest.mark.parametrize("release", ["4", "r4"])
+def test_a_release_is_a_number_with_or_without_its_r(desk: Desk, release: str) -> None:
+    line = ("--service", "orders", "--stage", "prod", "--to-release", release)
+
+    assert desk.sends("rollback", *line)["to"] == {"release": 4}
+    assert desk.sends("reset", *line)["to"] == {"release": 4}

@@ -279,10 +279,47 @@ def test_a_failure_says_code_message_blockers_and_what_its_exit_code_means() -> 
     )
 
 
+def test_what_the_message_names_is_not_named_again() -> None:
+    told = said_failed(ended(Code.STAGE_PROTECTED, "Stage prod is protected.", blockers=["prod", "pro", "prod-eu"]))
+
+    assert "is protected. - pro - prod-eu Operation" in told
+
+
+def test_which_option_says_what_the_message_advises_is_told_at_its_end() -> None:
+    told = said_failed(ended(Code.STAGE_PROTECTED, "Repeat with confirm: prod."), Subject(OP, OperationKind.TEARDOWN))
+
+    assert "Repeat with confirm: prod. On the command line: --confirm prod Operation" in told
+
+
+def test_the_file_that_was_uploaded_is_named_beside_its_address() -> None:
+    end = ended(Code.INVALID_REQUEST, "s3://bucket/key.yaml, line 3: no.")
+    files = {"s3://bucket/key.yaml": "template.yaml", "s3://bucket/other": "x"}
+    file = io.StringIO()
+
+    Console(file=file, width=200).print(failed(end, DEPLOY, Exit.REFUSED, files, ascii_only=True))
+
+    assert "s3://bucket/key.yaml (that is template.yaml), line 3: no." in file.getvalue()
+
+
+def test_what_is_configured_is_a_line_each() -> None:
+    changes = [
+        {"function": "dev", "action": "configure", "before": None, "after": None, "reason": reason}
+        for reason in ("protected: false -> true", "description: live")
+    ]
+
+    told = said(output(operation="configure", changes=changes)).splitlines()
+
+    assert [line.strip() for line in told if "protected" in line or "live" in line] == [
+        "protected: false -> true",
+        "description: live",
+    ]
+
+
 @pytest.mark.parametrize(
     ("lost", "subject", "advice"),
     [
         (Lost("ABORTED"), DEPLOY, f"stagekeeper recover {OP}"),
+        (Lost("ABORTED", why="wrong\nbranch"), DEPLOY, "ended as ABORTED (wrong branch), and"),
         (Lost("GONE"), DEPLOY, "is not there any more"),
         (Lost("ABORTED", begun=False), DEPLOY, "nothing was changed"),
         (Lost("ABORTED", begun=False), Subject(OP, OperationKind.VERIFY), "It changes nothing"),

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from stagekeeper.cli.paper import clean, counted, for_how_long, lay, lines, link, local, named
+from stagekeeper.cli.paper import clean, counted, for_how_long, lay, lines, link, local, named, table
 
 
 def test_a_terminal_is_asked_for_its_width_and_a_file_has_none() -> None:
@@ -96,3 +96,17 @@ def test_parts_that_are_there_are_one_below_the_other_in_a_terminal_and_on_one_l
     parts = ("a", None, Text("b"), "")
 
     assert (lines(*parts, width=80).plain, lines(*parts, width=None).plain) == ("a\nb", "a; b")
+
+
+def test_a_file_gets_no_blanks_at_the_ends_of_lines_and_no_rule_longer_than_a_page() -> None:
+    file = io.StringIO()
+    laid = table("what", "why")
+    laid.add_row("one", "x" * 300)
+    laid.add_row("two", "short")
+
+    lay(Console(file=file), lambda _: laid)
+
+    heading, rule, one, two = file.getvalue().splitlines()
+    assert (heading, two) == ("what  why", "two   short")
+    assert (set(rule), len(rule)) == ({"\N{BOX DRAWINGS LIGHT HORIZONTAL}"}, 80)
+    assert one.endswith("x" * 300)

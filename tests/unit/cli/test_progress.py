@@ -302,9 +302,33 @@ def test_a_recovery_is_told_from_the_death_of_its_execution_on() -> None:
     assert told(dying) == ("Its execution ended as ABORTED. The recovery begins by itself; waiting for it.",)
 
     recovered = went_on(dying, Look(12.0, DEPLOY, at(Phase.MOVE, execution="recover-orders-dev-42-5")))
-    assert told(recovered) == ("Its execution died; recover-orders-dev-42-5 recovers it.",)
+    assert told(recovered) == ("Its execution ended as ABORTED; recover-orders-dev-42-5 recovers it.",)
     over_now = went_on(recovered, replace(recovered.last, ended=ended(Code.COMPENSATED)))
-    assert told(over_now) == ("Its execution died; recover-orders-dev-42-5 recovered it.",)
+    assert told(over_now) == ("Its execution ended as ABORTED; recover-orders-dev-42-5 recovered it.",)
+
+
+def test_how_an_execution_died_is_told_as_long_as_somebody_saw_it() -> None:
+    dying = went_on(course(), Look(9.0, DEPLOY, at(Phase.MOVE), died="ended as ABORTED (wrong branch)"))
+
+    recovered = went_on(dying, Look(12.0, DEPLOY, at(Phase.MOVE, execution="recover-orders-dev-42-5")))
+
+    assert told(recovered) == ("Its execution ended as ABORTED (wrong branch); recover-orders-dev-42-5 recovers it.",)
+
+
+@pytest.mark.parametrize(
+    ("phase", "execution", "detail"),
+    [
+        (Phase.PUBLISH, "recover-1", "waits until no call of the stopped worker can be under way: up to 33 s"),
+        (Phase.MOVE, "recover-1", "waits until no call of the stopped worker can be under way: up to 8 s"),
+        (Phase.COMPENSATE, "recover-1", None),
+        # Nobody was stopped: it failed by itself, and has no call under way.
+        (Phase.MOVE, OP, None),
+    ],
+)
+def test_a_recovery_says_what_it_waits_for_before_it_puts_back(phase: Phase, execution: str, detail: str | None) -> None:
+    known = course((1.0, at(phase, Status.COMPENSATING, failure=BROKE, execution=execution)))
+
+    assert [step.detail for step in shown(known) if step.name == "Put back"] == [detail]
 
 
 def test_what_cannot_be_seen_at_the_moment_stays_as_it_was() -> None:

@@ -117,3 +117,22 @@ def test_a_pull_requests_build_has_no_shared_stage(monkeypatch: pytest.MonkeyPat
 
     assert code == 3
     assert "pull request" in err
+
+
+def test_a_service_that_can_have_no_such_name_is_wrong_usage_and_nothing_is_written(laptop: Path) -> None:
+    code, out, err = run("init", "--service", "Foo_Bar")
+
+    assert (code, out) == (2, "")
+    assert "no service can be called 'Foo_Bar'" in " ".join(err.split())
+    assert "such as foo-bar." in " ".join(err.split())
+    assert "line" not in err
+    assert not (laptop / "stagekeeper.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("named", "advice"),
+    [((), "`stagekeeper deploy`."), (("--project", "my file.yaml"), "`stagekeeper deploy --project 'my file.yaml'`.")],
+)
+@pytest.mark.usefixtures("laptop")
+def test_what_to_do_next_finds_the_file_that_was_written(named: tuple[str, ...], advice: str) -> None:
+    assert advice in " ".join(run("init", *named)[1].split())

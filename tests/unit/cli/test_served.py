@@ -165,6 +165,30 @@ def test_other_stages_that_serve_the_same_version_are_named_with_its_functions(m
     assert record.sharing(now) == {"qa": ["Api", "Worker"], "dev": ["Worker"]}
 
 
+@pytest.mark.parametrize(
+    ("window", "sharing"),
+    [
+        (Window(NOON - 2 * HOUR, NOON + HOUR), {"qa": ["Api", "Worker"]}),
+        # Ten minutes after qa left: prod still served the api's version, and qa no more.
+        (Window(NOON - HOUR + 600, NOON - HOUR / 2), {"qa": ["Worker"]}),
+        # Both are elsewhere with their api by then, and still have the worker in common.
+        (Window(NOON + 4 * HOUR, NOON + 5 * HOUR), {"qa": ["Worker"]}),
+    ],
+)
+def test_what_another_stage_served_at_another_time_is_not_shared(
+    moved: Books, window: Window, sharing: dict[str, list[str]]
+) -> None:
+    moved.version("Api", 14, "three")
+    moved.release(8, Api="three", Worker="same")
+    moved.stage(stage("qa", 8, Api=14, Worker=4))
+    # qa served r6 until an hour before prod left it, and r8 from then on.
+    moved.moved(movement("qa", 1, 6, 8, at=iso(NOON - HOUR), operation_id="qa-1"))
+
+    record = stage_record(moved.store, ORDERS, PROD, window.since)
+
+    assert record.sharing(record.timeline(window).served) == sharing
+
+
 def test_the_same_number_of_another_function_is_not_shared(moved: Books) -> None:
     moved.stage(stage("qa", 7, Mailer=13))
     mine = [Served(each, arn(each), VersionNumber(13), 0, 1) for each in ("Api",)]  # type: ignore[arg-type]  # a name

@@ -234,7 +234,7 @@ def test_what_does_not_pass_ends_the_watching_at_once(error: ClientError | BotoC
 
 def dying(*after: tuple[float, Callable[[World], None]]) -> World:
     """A deploy whose execution is stopped after ten seconds."""
-    world = World([(10.0, lambda world: world.step_functions.stop(OP)), *after])
+    world = World([(10.0, lambda world: world.step_functions.stop(OP, "wrong\nbranch")), *after])
     world.runs()
     world.put(CONVERGING)
     return world
@@ -255,7 +255,7 @@ def test_an_operation_that_lost_its_execution_is_followed_to_the_end_that_its_re
     looks = world.watch()
 
     assert last(looks) == PUT_BACK
-    assert {look.died for look in looks} == {None, "ended as ABORTED"}
+    assert {look.died for look in looks} == {None, "ended as ABORTED (wrong branch)"}
     assert [look.died for look in looks if look.at > 50] == [None] * len([look for look in looks if look.at > 50])
     # From then on it is the recovery's life that counts.
     assert max(world.asked()) < 50 < max(world.asked(RECOVERY))

@@ -18,6 +18,7 @@ from stagekeeper.domain.branches import (
     StageSeen,
     branch_of_ref,
     collision,
+    is_shared,
     legal_name,
     rule_for,
     rules_with,
@@ -298,6 +299,22 @@ def test_two_persons_on_one_personal_stage_are_told(user: str, actors: list[str]
         assert "--stage jane-doe" in told
 
 
+@pytest.mark.parametrize(
+    ("maker", "mine"), [("jane.doe", True), ("Jane-Doe", True), (None, True), ("ops", False), ("bob", False)]
+)
+def test_a_stage_that_somebody_else_made_is_told(maker: str | None, mine: bool) -> None:
+    """A team may have made one of that name before anybody of that name came."""
+    told = collision(StageName("jane-doe"), "jane.doe", [], maker)
+
+    assert (told is None) is mine
+    assert told is None or f"made by {maker}" in told
+
+
+@pytest.mark.parametrize(("one", "other"), [("prod_", "prod"), ("-Prod", "prod"), ("load_test", "load-test")])
+def test_names_that_would_have_the_same_stack_are_the_same_shared_stages(one: str, other: str) -> None:
+    assert is_shared(one, {other})
+
+
 # A branch is deleted.
 
 MINE = StageSeen(StageName("jane"), last_branch="feature/x", last_actor="jane")
@@ -319,6 +336,9 @@ MINE = StageSeen(StageName("jane"), last_branch="feature/x", last_actor="jane")
         ),
         pytest.param(
             StageSeen(StageName("jane"), last_branch="feature/y", last_actor="jane"), "feature/y", id="another branch's"
+        ),
+        pytest.param(
+            StageSeen(StageName("jane"), last_branch="feature/x", last_actor="jane", maker="ops"), "made by ops", id="a team's"
         ),
         pytest.param(StageSeen(StageName("jane"), last_actor="jane"), "no branch", id="moved from no branch"),
         pytest.param(StageSeen(StageName("jane"), last_branch="feature/x", last_actor="bob"), "bob", id="moved by somebody else"),

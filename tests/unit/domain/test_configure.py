@@ -8,7 +8,7 @@ import pytest
 
 from stagekeeper.domain.configure import ConfigureWish, configure
 from stagekeeper.domain.model import ReleaseNumber, Settings, Stage
-from stagekeeper.domain.plan import ConfigurePlan, Unchanged
+from stagekeeper.domain.plan import Change, ConfigurePlan, Unchanged
 from stagekeeper.domain.refusal import Code
 from tests.unit.domain.builders import DEV, SERVICE, refused, stage, stage_facts
 
@@ -40,7 +40,26 @@ def test_what_is_given_is_set_and_what_is_not_stays(
     before: Settings, protected: bool | None, description: str | None, after: Settings
 ) -> None:
     decision = configure(wish(protected, description), stage_facts(on(before)))
-    assert decision == ConfigurePlan(SERVICE, DEV, 5, ReleaseNumber(3), after)
+    assert isinstance(decision, ConfigurePlan)
+    assert replace(decision, changes=()) == ConfigurePlan(SERVICE, DEV, 5, ReleaseNumber(3), after)
+
+
+@pytest.mark.parametrize(
+    ("before", "protected", "description", "told"),
+    [
+        (PLAIN, True, None, ["protected: false -> true"]),
+        (GUARDED, False, None, ["protected: true -> false"]),
+        (PLAIN, False, "hers", ["description: hers"]),
+        (GUARDED, True, "", ["the description is taken away"]),
+        (PLAIN, True, "hers", ["protected: false -> true", "description: hers"]),
+    ],
+)
+def test_a_line_of_its_changes_says_what_is_set(
+    before: Settings, protected: bool | None, description: str | None, told: list[str]
+) -> None:
+    decision = configure(wish(protected, description), stage_facts(on(before)))
+    assert isinstance(decision, ConfigurePlan)
+    assert decision.changes == tuple(Change(DEV, "configure", None, None, reason) for reason in told)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +72,8 @@ def test_what_is_set_already_is_unchanged(before: Settings, protected: bool | No
 
 def test_a_stage_whose_first_deploy_failed_has_settings_as_well() -> None:
     decision = configure(wish(protected=True), stage_facts(on(PLAIN, None)))
-    assert decision == ConfigurePlan(SERVICE, DEV, 5, None, Settings(protected=True))
+    assert isinstance(decision, ConfigurePlan)
+    assert (decision.release, decision.settings) == (None, Settings(protected=True))
 
 
 def test_a_protected_stage_can_be_configured() -> None:

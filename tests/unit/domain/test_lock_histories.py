@@ -77,6 +77,8 @@ class LockHistories(RuleBasedStateMachine):
                 else:
                     assert self.now >= wish.gives_up_at
                     del self.alive[wish.operation_id]
+                    # A sweep that gives up between two batches ends, and whoever asks next finds that on its record.
+                    self.lock = sweep_is_over(self.lock, wish.operation_id)
         return answer
 
     def _check_nobody_was_passed(self, before: Lock, wish: Entry) -> None:
@@ -99,7 +101,12 @@ class LockHistories(RuleBasedStateMachine):
     @precondition(lambda self: self.alive)
     @rule(data=st.data())
     def ask_again(self, data: st.DataObject) -> None:
-        self._ask(data.draw(st.sampled_from(list(self.alive.values()))))
+        wish = data.draw(st.sampled_from(list(self.alive.values())))
+        at_work = self.lock.sweeper is not None and self.lock.sweeper.operation_id == wish.operation_id
+        if at_work and all(each.operation_id != wish.operation_id for each in (*self.lock.holders, *self.lock.queue)):
+            # Each batch of a sweep arrives anew.
+            wish = self.alive[wish.operation_id] = replace(wish, since=self.now)
+        self._ask(wish)
 
     @precondition(lambda self: self._publishers())
     @rule(data=st.data())

@@ -21,11 +21,14 @@ from stagekeeper.domain.recovery import (
     PutBack,
     after_death,
     all_at_target,
+    death,
     is_carrier,
     is_look_due,
     is_to_be_followed,
     recovery_name,
+    was_stopped,
 )
+from stagekeeper.domain.refusal import Code, Refusal
 from tests.adapters.records import RECORD
 
 A, B = FunctionArn("arn:a"), FunctionArn("arn:b")
@@ -189,6 +192,26 @@ def test_without_aliases_to_move_all_are_where_they_are_to_be() -> None:
 @pytest.mark.parametrize(("over", "words"), [(Over("TIMED_OUT"), "ended as TIMED_OUT"), (Over(None), "is not there")])
 def test_an_end_is_told_in_words(over: Over, words: str) -> None:
     assert str(over) == words
+
+
+STOP = "Somebody stopped its execution it (ABORTED)"
+
+
+@pytest.mark.parametrize(
+    ("over", "words"),
+    [
+        (Over("ABORTED"), STOP),
+        (Over("ABORTED", "wrong stage"), f"{STOP}: wrong stage"),
+        (Over("TIMED_OUT"), "Its execution it ended as TIMED_OUT before it was done"),
+        (Over("FAILED"), "Its execution it ended as FAILED before it was done"),
+        (Over(None), "Its execution it is not there any more"),
+        (None, "Its execution was lost"),
+    ],
+)
+def test_a_death_is_told_in_words_and_only_a_stop_is_one_on_purpose(over: Over | None, words: str) -> None:
+    told = death("it", over)
+    assert told == words
+    assert was_stopped(Refusal(Code.COMPENSATED, f"{told}.")) is told.startswith(STOP)
 
 
 # A worker that died within an execution that lives.

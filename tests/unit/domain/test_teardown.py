@@ -97,7 +97,7 @@ def test_repeating_its_name_does_no_harm() -> None:
 def test_a_protected_stage_goes_only_with_its_name(confirm: str | None) -> None:
     refusal = refused(admitted(wish(confirm=confirm), guarded(ON_R3)))
     assert (refusal.code, refusal.blockers) == (Code.STAGE_PROTECTED, ("dev",))
-    for part in ("Stage dev of service orders is protected", "confirm: dev", "configure"):
+    for part in ("Stage dev of service orders is protected", "confirm: dev", "configure", "A dry run with it takes nothing"):
         assert part in refusal.message
     assert admitted(wish(confirm="dev"), guarded(ON_R3)) is None
 
@@ -140,7 +140,7 @@ def test_a_whole_service_goes_only_with_its_name(confirm: str | None) -> None:
     assert (refusal.code, refusal.blockers) == (Code.CONFIRMATION_REQUIRED, ("dev", "prod"))
     assert refusal.message == (
         "This would tear down the whole service orders with 2 stages: dev (protected), prod. "
-        "If that is meant, repeat with confirm: orders."
+        "If that is meant, repeat with confirm: orders. A dry run with it takes nothing and shows what would go."
     )
 
 

@@ -111,10 +111,10 @@ class Execution:
         twin._walk.visited, twin._walk.variables = [*self.path], {**self._walk.variables}
         return twin
 
-    def stop(self) -> None:
+    def stop(self, why: str | None = None) -> None:
         """Somebody stops the execution. A worker of it is not told."""
         self._walk.state, self.error = None, "ABORTED"
-        self.world.executions.stop(self.name)
+        self.world.executions.stop(self.name, why)
 
     def step(self) -> None:
         """Enter the next task and follow its answer up to the task after it; a Wait passes at once."""

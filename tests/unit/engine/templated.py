@@ -68,6 +68,8 @@ class Templated:
         self.world = world
         self.functions = {"A": "one", "B": "one"}
         self.body: dict[str, Any] = deepcopy(dict(TEMPLATE))
+        #: Properties that a function has besides, by its logical id.
+        self.more: dict[str, dict[str, Any]] = {}
 
     @classmethod
     def nowhere(cls) -> Templated:
@@ -113,6 +115,7 @@ class Templated:
                     "Runtime": "python3.13",
                     "Handler": "app.handler",
                     "Code": {"S3Bucket": place["s3_bucket"], "S3Key": place["s3_key"]},
+                    **self.more.get(name, {}),
                 },
             }
         return json.dumps(body)

@@ -27,7 +27,19 @@ def test_settings_are_kept_on_the_stage_and_nothing_of_aws_is_called(two: World)
     assert (stage.settings.protected, stage.settings.description) == (True, "the shop")
     assert not [sent.name for sent in two.wire.sent if sent.name.startswith("lambda.")]
     assert done.output is not None
-    assert (done.output["release"], done.output["previous_release"], done.output["changes"]) == (2, 2, [])
+    assert (done.output["release"], done.output["previous_release"]) == (2, 2)
+
+
+def test_a_configure_and_its_dry_run_say_what_is_set(two: World) -> None:
+    protected = {"function": "prod", "action": "configure", "before": None, "after": None, "reason": "protected: false -> true"}
+
+    dry = ask(two, "configure", stage="prod", settings={"protected": True}, dry_run=True)
+    done = protect(two)
+
+    assert dry.output is not None
+    assert done.output is not None
+    assert (dry.outcome, dry.output["changes"], dry.output["changes_count"]) == ("planned", [protected], 1)
+    assert (done.outcome, done.output["changes"]) == ("succeeded", [protected])
 
 
 def test_a_setting_that_is_left_out_stays(two: World) -> None:

@@ -168,18 +168,36 @@ def test_what_a_recovery_tells_is_what_the_operation_would_have_told(world: Worl
 
 
 @pytest.mark.parametrize(
-    ("state", "sentence"),
+    ("why", "because"),
     [
-        ("Plan", "Its execution it ended as ABORTED before it was done; nothing had been changed. Start the rollback again."),
-        ("Move", "Its execution it ended as ABORTED before it was done."),
+        (None, ""),
+        ("wrong stage", ": wrong stage"),
+        ("two\nlines \x1b[31m", ": two\\nlines \\x1b[31m"),
     ],
 )
-def test_the_cause_says_that_the_execution_died_and_how(world: World, state: str, sentence: str) -> None:
-    stopped(world, "rollback", state)
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        (
+            "Plan",
+            "Somebody stopped its execution it (ABORTED){}; nothing had been changed. "
+            "Start the rollback again if it is still wanted.",
+        ),
+        (
+            "Move",
+            "rollback of stage prod of service orders was stopped midway and everything was put back. Somebody stopped its "
+            "execution it (ABORTED){}. Start it again if it is still wanted.",
+        ),
+    ],
+)
+def test_the_cause_says_that_somebody_stopped_it_and_why(
+    world: World, state: str, sentence: str, why: str | None, because: str
+) -> None:
+    begin(world, "rollback").run_to(state).stop(why)
 
     (recovery,) = world.notice("it")
 
-    assert sentence in recovery.message
+    assert recovery.message == sentence.format(because)
     assert recovery.cause["operation_id"] == "it"
 
 
@@ -190,7 +208,7 @@ def test_one_that_ran_out_of_time_is_recovered_like_one_that_was_stopped(world: 
     (recovery,) = world.notice("it")
 
     assert recovery.outcome == "Compensated"
-    assert "ended as TIMED_OUT" in recovery.message
+    assert "Its execution it ended as TIMED_OUT before it was done. Mend that, then try again." in recovery.message
 
 
 def test_aliases_that_were_moved_before_the_death_are_put_back(world: World) -> None:

@@ -237,6 +237,22 @@ def test_a_dry_run_shows_it_all_and_writes_nothing(both: World) -> None:
     assert (both.fake.state(), both.items()) == before
 
 
+@pytest.mark.parametrize("asked", [{"stage": "qa", "confirm": "qa"}, {"confirm": "orders"}])
+def test_what_needs_confirming_is_shown_by_a_dry_run_with_it_as_the_refusal_says(both: World, asked: dict[str, str]) -> None:
+    both.begin({"operation": "configure", "stage": "qa", "settings": {"protected": True}}).run()
+    before = (both.fake.state(), both.items())
+    about = {"operation": "teardown", "dry_run": True, **asked}
+
+    refused = both.begin({name: value for name, value in about.items() if name != "confirm"}).run()
+    shown = both.begin(about).run()
+
+    assert refused.outcome in ("StageProtected", "ConfirmationRequired")
+    assert refused.cause["message"].endswith("A dry run with it takes nothing and shows what would go.")
+    assert shown.outcome == "planned"
+    assert {("a", "3"), ("b", "4")} <= set(swept(shown, "deleted"))
+    assert (both.fake.state(), both.items()) == before
+
+
 def test_it_waits_for_everything_else_and_everything_else_for_it(both: World) -> None:
     running = both.begin({"operation": "teardown", "stage": "qa"}).run_to("TearDown")
 

@@ -50,6 +50,54 @@ def test_what_another_stage_declares_stays_and_goes_when_that_has_let_go_of_it_t
     assert service.deploy("prod").outcome == "unchanged"
 
 
+ITS_WARNING = (
+    "Table leaves stack orders: it is deleted with what is in it. "
+    "To keep it, first deploy a template that still declares it, with DeletionPolicy: Retain"
+)
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_a_table_that_leaves_is_said_to_go_with_what_is_in_it(from_template: FromTemplate, dry: bool) -> None:
+    service = from_template("prod:one")
+    without(service, "Table")
+
+    output = done(service.deploy("prod", dry_run=dry))
+
+    assert lines(output, "Table")[-1][1].endswith("it leaves the service stack; it is deleted with what is in it")
+    assert output["warnings"] == [ITS_WARNING]
+    assert ("Table" in service.stack()) is dry
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_a_table_that_is_retained_is_said_to_stay(from_template: FromTemplate, dry: bool) -> None:
+    service = from_template("prod:one")
+    service.resources["Table"]["DeletionPolicy"] = "Retain"
+    done(service.deploy("prod"))
+    without(service, "Table")
+
+    output = done(service.deploy("prod", dry_run=dry))
+
+    assert "it stays, as its DeletionPolicy (Retain) says" in lines(output, "Table")[-1][1]
+    assert output["warnings"] == []
+
+
+def test_what_another_stage_keeps_is_not_said_to_be_lost(service: Templated) -> None:
+    without(service, "Table")
+
+    assert done(service.deploy("dev"))["warnings"] == []
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_a_queue_that_leaves_a_stages_own_stack_is_said_to_go_with_what_is_in_it(service: Templated, dry: bool) -> None:
+    service.resources["Spare"] = {"Type": "AWS::SQS::Queue", "Metadata": {"Stagekeeper": {"Scope": "stage"}}}
+    done(service.deploy("dev"))
+    del service.resources["Spare"]
+
+    (warning,) = done(service.deploy("dev", dry_run=dry))["warnings"]
+
+    assert warning.startswith("Spare leaves stack orders--dev: it is deleted with what is in it.")
+
+
 @pytest.mark.parametrize(("name", "slot"), [("Table", "publish"), ("B", "collect")])
 def test_a_resource_goes_under_publish_and_a_function_under_collect(from_template: FromTemplate, name: str, slot: str) -> None:
     service = from_template("prod:one")

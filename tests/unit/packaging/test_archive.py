@@ -217,7 +217,7 @@ def test_a_zip_and_a_jar_are_taken_byte_by_byte(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PackagingFailed, match=r"code is not there\. Build first"):
+    with pytest.raises(PackagingFailed, match=r"code is not there\."):
         CodeOnDisk().of(tmp_path / "code")
 
 

@@ -313,7 +313,10 @@ FUNCTION = SAM + "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Pro
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (FUNCTION + "      CodeUri: gone/\n", "template.yaml, line 6: CodeUri of F: gone is not there. Build first"),
+        (
+            FUNCTION + "      CodeUri: gone/\n",
+            "template.yaml, line 6: CodeUri of F: gone is not there. Build first, or mend CodeUri.",
+        ),
         (FUNCTION + "      CodeUri: api.yaml\n", "template.yaml, line 6: CodeUri of F: api.yaml is neither a folder nor a .zip"),
         (FUNCTION + "      Handler: h\n", "template.yaml, line 5: F has no CodeUri and no InlineCode"),
         (
@@ -374,6 +377,29 @@ def test_a_template_that_gets_too_large_by_its_addresses_is_refused_for_its_size
 
 def test_a_template_that_is_not_there_is_named(package: Package, project: Path) -> None:
     assert refusal(package, project / "none.yaml").startswith("There is no template none.yaml. Build first")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            FUNCTION + "      CodeUri: gone/\n",
+            "line 6: CodeUri of F: gone is not there. The build has run and made nothing there: mend CodeUri.",
+        ),
+        (
+            FUNCTION + "      CodeUri: empty/\n",
+            "empty has no files to package. The build has run and made nothing there: mend CodeUri.",
+        ),
+        (None, "The build has run and left none there: mend its path in the project file."),
+    ],
+)
+def test_right_after_a_build_nobody_is_told_to_build(tmp_path: Path, project: Path, text: str | None, said: str) -> None:
+    (project / "empty").mkdir()
+
+    def build_and_package(template: Path) -> Packaged:
+        return package_template(template, service="shop", bucket=BUCKET, scratch=scratch(tmp_path), built=True)
+
+    assert said in refusal(build_and_package, project / "none.yaml" if text is None else write(project, text))
 
 
 def test_a_folder_is_no_template(package: Package, project: Path) -> None:
@@ -446,5 +472,5 @@ def test_functions_in_another_order_are_the_same_document(tmp_path: Path, projec
 
 
 def test_what_is_wrong_with_a_functions_code_names_the_function(tmp_path: Path, project: Path) -> None:
-    with pytest.raises(PackagingFailed, match=r"^code of Orders: .*gone is not there\. Build first"):
+    with pytest.raises(PackagingFailed, match=r"^code of Orders: .*gone is not there\. Build first, or mend its `code`"):
         packaged_functions(tmp_path, project, {"Orders": {"function_name": "o", "code": "gone"}})

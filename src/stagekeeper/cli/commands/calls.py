@@ -1,4 +1,4 @@
-"""The commands that go to AWS beside the record, with the rights of whoever calls them: logs, invoke, open."""
+"""The commands that go to AWS beside the record, with the rights of whoever calls them: logs, invoke, outputs, open."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stagekeeper.cli import completion
-from stagekeeper.cli.endings import Exit
+from stagekeeper.cli.endings import CommandFailed, Exit
 from stagekeeper.cli.options import Branch, FromBranch, ServiceOption, StageAsk, StageOption, User, command
 from stagekeeper.cli.session import Session
 
@@ -37,6 +37,17 @@ _NAMED = (Page.STAGE, Page.OPERATION, Page.FUNCTION)
 
 _TIME = "TIME"
 
+CalledStage = Annotated[
+    str | None,
+    typer.Option(
+        "--stage",
+        "-s",
+        metavar="STAGE",
+        help="The stage; left out, the branch's where CI runs, else local.",
+        autocompletion=completion.stages,
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -52,6 +63,7 @@ def register(app: typer.Typer) -> None:
         """stagekeeper invoke Api --stage dev --payload '{"order": 7}' --tail""",
         "stagekeeper invoke Worker --stage dev --payload-file event.json --async",
     )(invoke)
+    command(app, "stagekeeper outputs --stage prod", "stagekeeper outputs --stage dev --json")(outputs)
     command(
         app,
         "stagekeeper open stage prod",
@@ -63,7 +75,7 @@ def register(app: typer.Typer) -> None:
 
 def logs(
     session: Session,
-    stage: StageOption = None,
+    stage: CalledStage = None,
     service: ServiceOption = None,
     function: Annotated[
         list[str] | None,
@@ -160,7 +172,7 @@ def invoke(
         str,
         typer.Argument(metavar="FUNCTION", help="The function, by its logical name.", autocompletion=completion.functions),
     ],
-    stage: StageOption = None,
+    stage: CalledStage = None,
     service: ServiceOption = None,
     payload: Annotated[
         str | None, typer.Option("--payload", metavar="JSON", help="What it is called with; left out, {}.")
@@ -195,15 +207,52 @@ def invoke(
     of = _stage(session, StageAsk(stage, from_branch, branch, user))
     arn, _ = alias_of(known_stage(session.store, name, of), name, function)
     call = invoking.Call(LogicalName(function), arn, of, body, waits=not asynchronous)
-    answer = invoking.invoke(invoking.invoking_client(), call, SystemClock())
+    try:
+        answer = invoking.invoke(invoking.invoking_client(), call, SystemClock())
+    except KeyboardInterrupt:
+        raise CommandFailed(
+            f"Left {function} of stage {of}: if the call had reached it, it runs to its end.",
+            code="Detached",
+            exit_code=Exit.DETACHED,
+        ) from None
     session.show(invoking.as_json(call, answer, tail=tail), lambda console: invoking.show(answer, console))
     sys.stdout.flush()
     logged = invoking.tail_of(answer) if tail else None
     if logged is not None:
         session.note(logged)
-    session.note(invoking.verdict(call, answer))
+    logs = session.again("logs", "--stage", call.stage, "--function", call.function)
+    session.note(invoking.verdict(call, answer, logs))
     if answer.function_error is not None:
         raise typer.Exit(int(Exit.FAILED))
+
+
+def outputs(
+    session: Session,
+    stage: CalledStage = None,
+    service: ServiceOption = None,
+    from_branch: FromBranch = False,
+    branch: Branch = None,
+    user: User = None,
+) -> None:
+    """Show a stage's outputs and addresses: what its stack and the service's say, and where its APIs, URLs and queues are.
+
+    Needs cloudformation:DescribeStacks and cloudformation:ListStackResources on the service's stacks of your own, and
+    lambda:GetFunctionUrlConfig for function URLs.
+    """
+    name = session.service(service)
+    of = _stage(session, StageAsk(stage, from_branch, branch, user))
+    import boto3
+
+    from stagekeeper.cli import outputs as view
+    from stagekeeper.cli.connection import is_embedded
+    from stagekeeper.cli.served import known_stage
+
+    known_stage(session.store, name, of)
+    client = boto3.client("cloudformation")
+    endpoint = client.meta.endpoint_url
+    hosts = view.Hosts(session.plane.region, endpoint if is_embedded(endpoint) else None)
+    found = view.read(client, lambda: boto3.client("lambda"), name, of, session.store.stacks(name), hosts)
+    session.show(view.as_json(found), lambda console: view.show(found, console))
 
 
 def open_page(

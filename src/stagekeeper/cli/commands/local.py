@@ -17,14 +17,19 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from stagekeeper.cli.options import flowing
+from stagekeeper.cli.options import PlainCommand, PlainGroup, flowing
 
 if TYPE_CHECKING:
     from stagekeeper.embedded.instance import Instance
 
 DEFAULT_PORT = 4566
 
-local_app = typer.Typer(no_args_is_help=True, help="An AWS on this machine with Stagekeeper deployed on it.")
+local_app = typer.Typer(
+    cls=PlainGroup,
+    no_args_is_help=True,
+    help="An AWS on this machine with Stagekeeper deployed on it.",
+    epilog="Begin with:\n\n  stagekeeper local start\n\n  stagekeeper deploy --local --stage dev\n\n  stagekeeper local stop",
+)
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -33,7 +38,7 @@ def _command(example: str) -> Callable[[Command], Command]:
     """Register a function as a command, with its docstring as its help."""
 
     def register(function: Command) -> Command:
-        local_app.command(epilog=f"Example:\n\n  {example}", help=flowing(function.__doc__ or ""))(function)
+        local_app.command(cls=PlainCommand, epilog=f"Example:\n\n  {example}", help=flowing(function.__doc__ or ""))(function)
         return function
 
     return register
@@ -120,7 +125,7 @@ def status(port: AnyPort = None, as_json: Annotated[bool, typer.Option("--json",
     """What runs where."""
     from stagekeeper.embedded.home import checkout
 
-    with _sentences():
+    with _sentences(as_json=as_json):
         found = _chosen(checkout(), port)
     if as_json:
         typer.echo(json.dumps(_described(found)))
@@ -177,18 +182,23 @@ def _show(found: Instance) -> None:
 
 
 @contextlib.contextmanager
-def _sentences() -> Iterator[None]:
+def _sentences(*, as_json: bool = False) -> Iterator[None]:
     """What went wrong in a sentence, and exit code 1: an EmbeddedError is one, the system's own errors name the file."""
     from stagekeeper.embedded.errors import EmbeddedError
 
     try:
         yield
     except EmbeddedError as error:
-        typer.echo(f"stagekeeper local: {error}", err=True)
-        raise typer.Exit(1) from None
+        said = str(error)
     except OSError as error:
-        typer.echo(f"stagekeeper local: {error.filename or 'The system'}: {error.strerror or error}.", err=True)
-        raise typer.Exit(1) from None
+        said = f"{error.filename or 'The system'}: {error.strerror or error}."
+    else:
+        return
+    if as_json:
+        typer.echo(json.dumps({"error": "CommandFailed", "message": said, "blockers": []}))
+    else:
+        typer.echo(f"stagekeeper local: {said}", err=True)
+    raise typer.Exit(1)
 
 
 @contextlib.contextmanager

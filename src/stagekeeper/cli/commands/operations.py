@@ -21,13 +21,20 @@ from stagekeeper.cli.commands.stages import (
     rollback,
     verify,
 )
-from stagekeeper.cli.options import Branch, FromBranch, How, ServiceOption, StageAsk, User, operation
+from stagekeeper.cli.options import Branch, FromBranch, How, PlainGroup, ServiceOption, StageAsk, User, operation
 from stagekeeper.cli.session import Session
+
+_PLAN_EXAMPLES = (
+    "Examples:\n\n  stagekeeper plan deploy --stage dev\n\n  stagekeeper plan rollback --stage prod\n\n"
+    "  stagekeeper plan teardown --stage jane"
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    plan = typer.Typer(no_args_is_help=True, help="What an operation would do, without doing it.")
+    plan = typer.Typer(
+        cls=PlainGroup, no_args_is_help=True, help="What an operation would do, without doing it.", epilog=_PLAN_EXAMPLES
+    )
 
     def add(command: Callable[..., None], *examples: str) -> None:
         operation(app, *examples)(command)
@@ -160,7 +167,8 @@ def teardown(
     """Take a stage away: its aliases, its stack, and the versions that only it reached.
 
     Nothing is asked. What must not go by mistake is guarded by the control plane: a protected stage, one that others use and a
-    whole service need --confirm with the name. `stagekeeper plan teardown …` shows before what would go. It is never put back.
+    whole service need --confirm with the name. `stagekeeper plan teardown …` shows before what would go: it needs the same
+    --confirm, and takes nothing. A teardown is never put back.
     """
     from stagekeeper.cli import operating, requests
 

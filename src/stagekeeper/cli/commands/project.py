@@ -19,8 +19,10 @@ Force = Annotated[bool, typer.Option("--force", help="Write over the stagekeeper
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "stagekeeper init", "stagekeeper init --service orders --region eu-central-1")(init)
-    command(app, "stagekeeper stage", "stagekeeper stage --branch release/2.1 --json")(stage)
+    init_examples = ("stagekeeper init", "stagekeeper init --service orders --region eu-central-1")
+    command(app, *init_examples, without=("profile", "endpoint_url", "local"))(init)
+    nowhere = ("profile", "region", "endpoint_url", "stack", "local")
+    command(app, "stagekeeper stage", "stagekeeper stage --branch release/2.1 --json", without=nowhere)(stage)
 
 
 def init(session: Session, service: ServiceOption = None, force: Force = False) -> None:
@@ -33,6 +35,8 @@ def init(session: Session, service: ServiceOption = None, force: Force = False) 
     from stagekeeper.cli import initial, project
 
     asked = session.asked
+    if service is not None:
+        initial.checked_service(service)
     path = (asked.project or Path(project.NAME)).absolute()
     found = initial.propose(path.parent)
     proposal = replace(
@@ -42,7 +46,8 @@ def init(session: Session, service: ServiceOption = None, force: Force = False) 
     for warning in proposal.warnings:
         session.note(warning)
     session.show(
-        _described(proposal, path), lambda console: console.print(_said(proposal, path), highlight=False, soft_wrap=True)
+        _described(proposal, path),
+        lambda console: console.print(_said(proposal, path, asked.project), highlight=False, soft_wrap=True),
     )
 
 
@@ -59,10 +64,21 @@ def _described(proposal: Proposal, path: Path) -> dict[str, object]:
     }
 
 
-def _said(proposal: Proposal, path: Path) -> str:
+def _said(proposal: Proposal, path: Path, named: Path | None) -> str:
+    import shlex
+
     built = f", built by `{proposal.build}`" if proposal.build else ""
     wrote = f"Wrote {path.name}: service {proposal.service}, from {proposal.template}{built}."
-    return f"{wrote} Read it over, then `stagekeeper deploy`."
+    option = "" if named is None or _is_found(named) else f" --project {shlex.quote(str(named))}"
+    return f"{wrote} Read it over, then `stagekeeper deploy{option}`."
+
+
+def _is_found(path: Path) -> bool:
+    """Whether commands here find it by themselves."""
+    from stagekeeper.cli.project_place import find
+
+    found = find(Path.cwd())
+    return found is not None and found.samefile(path)
 
 
 def stage(session: Session, branch: Branch = None, user: User = None) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from stagekeeper.cli import completion
 from stagekeeper.cli.endings import CommandFailed, Exit
-from stagekeeper.cli.options import ServiceOption, StageOption, command
+from stagekeeper.cli.options import ServiceOption, command
 from stagekeeper.cli.session import Session
 
 if TYPE_CHECKING:
@@ -27,6 +27,16 @@ T = TypeVar("T")
 
 _SIDE = "A stage, or a release such as r12; stage:r12 is a stage of that name."
 
+HistorysStage = Annotated[
+    str | None,
+    typer.Option(
+        "--stage",
+        "-s",
+        metavar="STAGE",
+        help="The stage; left out, all, those that were torn down included.",
+        autocompletion=completion.stages,
+    ),
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, metavar="N", help="So many, the newest.")]
 AllServices = Annotated[bool, typer.Option("--all-services", help="Every service there is, one after the other.")]
 
@@ -52,11 +62,8 @@ def status(session: Session, service: ServiceOption = None, all_services: AllSer
     _show_each(session, all_services, boards, board.as_json, board.show)
 
 
-def history(session: Session, service: ServiceOption = None, stage: StageOption = None, limit: Limit = 20) -> None:
-    """Show what moved, the newest first: which stage, from which release to which, by whom, from which commit, and why.
-
-    Left out, --stage means all stages, those that were torn down included.
-    """
+def history(session: Session, service: ServiceOption = None, stage: HistorysStage = None, limit: Limit = 20) -> None:
+    """Show what moved, the newest first: which stage, from which release to which, by whom, from which commit, and why."""
     from stagekeeper.cli import history as view
     from stagekeeper.domain.branches import LOCAL
     from stagekeeper.domain.model import StageName

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from stagekeeper.cli import completion
+from stagekeeper.cli.endings import misuse
 from stagekeeper.cli.options import Branch, FromBranch, How, ServiceOption, StageAsk, User
+from stagekeeper.cli.requests import release_number
 from stagekeeper.cli.session import Session
 
 
@@ -38,6 +40,9 @@ OneStage = Annotated[
         help="The stage; left out, local. Where CI runs it must be named.",
         autocompletion=completion.stages,
     ),
+]
+ToRelease = Annotated[
+    int | None, typer.Option("--to-release", metavar="N", parser=release_number, help="To this release: 7, or r7.")
 ]
 NewStage = Annotated[str, typer.Option("--stage", "-s", metavar="STAGE", help="The new stage.")]
 Drift = Annotated[
@@ -75,7 +80,7 @@ def rollback(
     branch: Branch = None,
     user: User = None,
     service: ServiceOption = None,
-    to_release: Annotated[int | None, typer.Option("--to-release", metavar="N", min=1, help="To this release.")] = None,
+    to_release: ToRelease = None,
     steps: Annotated[int | None, typer.Option("--steps", metavar="K", min=1, help="So many steps; left out, one.")] = None,
     on_drift: Drift = None,
     allow_missing: AllowMissing = False,
@@ -107,7 +112,7 @@ def reset(
         str | None,
         typer.Option("--to-stage", metavar="STAGE", help="To what this stage serves now.", autocompletion=completion.stages),
     ] = None,
-    to_release: Annotated[int | None, typer.Option("--to-release", metavar="N", min=1, help="To this release.")] = None,
+    to_release: ToRelease = None,
     on_drift: Drift = None,
     allow_missing: AllowMissing = False,
     if_release: IfRelease = None,
@@ -162,7 +167,7 @@ def configure(
     from stagekeeper.cli import operating, requests
 
     if protect is None and description is None:
-        raise requests.misuse("Say what to set: --protect or --no-protect, --description, or both.")
+        raise misuse("Say what to set: --protect or --no-protect, --description, or both.")
     ask = StageAsk(stage, from_branch, branch, user)
     at = operating.at_chosen(session, how, service, ask, named_in_ci=True, if_release=if_release)
     operating.run(session, how, requests.configure(at.head, protected=protect, description=description))
