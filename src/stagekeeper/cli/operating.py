@@ -214,9 +214,6 @@ def check(request: Request, document: bytes = b"{}") -> None:
 
     parsed = parse(request, read)
     if isinstance(parsed, Refusal):
-        if parsed.blockers and all(each.startswith("functions") for each in parsed.blockers):
-            # No option says anything of what is in there: the project file does.
-            raise CommandFailed(parsed.message, blockers=parsed.blockers)
         raise misuse(parsed.message, parsed.blockers)
 
 
