@@ -41,7 +41,10 @@ def test_settings_are_told_one_by_one_and_change_the_record_only(orders: Service
 
     output = orders.does("configure", stage, settings={"protected": True})
     assert (output["outcome"], output["operation"], output["stage"]) == ("succeeded", "configure", stage)
-    assert (output["release"], output["previous_release"], output["changes"]) == (2, 2, [])
+    assert (output["release"], output["previous_release"]) == (2, 2)
+    assert [(each["function"], each["action"], each["reason"]) for each in output["changes"]] == [
+        (stage, "configure", "protected: false -> true")
+    ]
     orders.does("configure", stage, settings={"description": "what customers use"})
 
     assert settings(orders, stage) == {"protected": True, "description": "what customers use"}

@@ -1,4 +1,6 @@
-"""Strict in-memory fakes of AWS Lambda's control plane and of Step Functions, used through real boto3 clients."""
+"""Strict in-memory fakes of AWS: Lambda's control plane, Step Functions, and in modules of their own CloudFormation, DynamoDB, S3
+and CloudWatch Logs. Used through boto3's clients, by HTTP or directly (see `direct`).
+"""
 
 from .clock import FakeClock
 from .errors import AwsError

@@ -255,6 +255,59 @@ def test_it_answers_and_does_what_moto_does(of_moto: Any, of_the_fake: Any, case
     assert outcome(of_the_fake, CASES[case]) == outcome(of_moto, CASES[case])
 
 
+#: The forms that the product's conditions have, each once where it holds of ITEM and once where it does not.
+CONDITIONS = {
+    "absent": absent(),
+    "has": has("number", 7),
+    "has another": has("number", 8),
+    "has of another type": has("text", 7),
+    "has a map": has("map", {"a": {"b": 1}}),
+    "has another map": has("map", {"a": {"b": 2}}),
+    "lacks": lacks("nothing"),
+    "lacks what is there": lacks("number"),
+    "has an entry": has_entry("map", "a"),
+    "has an entry that is not there": has_entry("map", "b"),
+    "has an entry of no map": has_entry("text", "a"),
+    "absent or has": Condition("attribute_not_exists(pk) OR #c = :c", {"#c": "number"}, {":c": 7}),
+    "absent or has another": Condition("attribute_not_exists(pk) OR #c = :c", {"#c": "number"}, {":c": 8}),
+    "both": has("number", 7) & lacks("nothing"),
+    "the first alone": has("number", 7) & has("flag", False),
+    "the second alone": has("number", 8) & has("flag", True),
+}
+
+
+@pytest.mark.parametrize("key", [KEY, ABSENT], ids=["there", "not there"])
+@pytest.mark.parametrize("form", CONDITIONS)
+def test_each_form_of_condition_holds_where_it_does_on_moto(
+    of_moto: Any, of_the_fake: Any, form: str, key: dict[str, str]
+) -> None:
+    assert holds(of_the_fake, CONDITIONS[form], key) == holds(of_moto, CONDITIONS[form], key)
+
+
+def test_an_attribute_that_is_not_there_is_not_null(of_the_fake: Any) -> None:
+    """As on AWS (developer guide, Comparison operator and function reference); moto does not tell them apart."""
+    null = has("none", None)
+
+    assert [holds(of_the_fake, null, key) for key in (KEY, {"pk": "A", "sk": "2"}, ABSENT)] == [True, False, False]
+
+
+def holds(client: Any, condition: Condition, key: dict[str, str]) -> bool:
+    """Whether the product's own check with this condition is not refused."""
+    found: list[bool] = []
+
+    def ask(client: Any) -> Any:
+        try:
+            Table(client, TABLE, _Standing()).transact([Check(Key(key["pk"], key["sk"]), condition)])
+        except TransactionRefused:
+            found.append(False)
+        else:
+            found.append(True)
+        return {"ResponseMetadata": {"HTTPStatusCode": 200}}
+
+    outcome(client, ask)
+    return found == [True]
+
+
 @pytest.mark.parametrize("case", STRICTER)
 def test_what_aws_refuses_as_malformed_is_refused(of_the_fake: Any, case: str) -> None:
     answer, items = outcome(of_the_fake, STRICTER[case])

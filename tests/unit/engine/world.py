@@ -35,9 +35,10 @@ from stagekeeper.engine.notice import notice
 from stagekeeper.engine.telemetry import SweepTold
 from tests.fake import FakeClock, FakeLambda, FakeStepFunctions
 from tests.fake.cloudformation import FakeCloudFormation, FakeStack
-from tests.fake.dynamodb import FakeDynamoDB, Item
+from tests.fake.dynamodb import FakeDynamoDB
 from tests.fake.s3 import Bucket, FakeS3
 from tests.fake.store import Store as LambdaStore
+from tests.fake.tables import Item
 
 from .execution import Execution
 from .wire import Wire
