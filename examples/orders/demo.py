@@ -159,7 +159,7 @@ def clone_tear_down_and_sweep(story: Story, account: Account, zips: Zips) -> Non
     story.operation("Jane deploys an idea to it", idea, Ends("succeeded", 4, {"publish": 1, "move_alias": 1}), jane=R4)
 
     protect = on("configure", "prod", settings={"protected": True, "description": "what customers use"})
-    story.operation("protect prod", protect, Ends("succeeded", 3))
+    story.operation("protect prod", protect, Ends("succeeded", 3, {"configure": 2}))
     story.operation("tear prod down by mistake", on("teardown", "prod"), Ends("StageProtected", names="prod"))
     torn = {"delete_alias": 4, "delete_version": 1}
     story.operation("tear Jane's stage down", on("teardown", "jane"), Ends("succeeded", None, torn), jane={})
